@@ -1,0 +1,1 @@
+"""Reproductions: one folder per paper or claim."""

@@ -1,0 +1,1 @@
+"""Operators, constraints and training for learning models of physical systems."""

@@ -1,0 +1,1 @@
+"""Differentiable finite-volume solvers."""

@@ -1,0 +1,21 @@
+"""Shared test settings: strict promotion, warnings as errors, one random key a test."""
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_platforms", "cpu")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for the length of one test (off by default, as for a user)."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
