@@ -1,0 +1,164 @@
+"""Where batches come from: pure functions of the position in a stream.
+
+A source answers ``batch(position)`` and keeps no cursor, so a run resumes by asking for the next
+position, and the batch can be drawn inside a jitted loop. Every batch of a source has the same
+shape: `ArraySource` lets a batch straddle two epochs, and `epoch_batches`, for hand-written loops,
+pads the last batch and weights the padding with zero. Either way a jitted step compiles once.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from jaxsci.training._shuffle import permute, round_keys
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A stream of batches: `batch` is pure, traceable, and always returns the same shapes."""
+
+    def batch(self, position: Int[Array, ""] | int) -> PyTree:
+        """Return batch number `position` (0, 1, 2, ...) of the stream."""
+        ...
+
+
+class ArraySource(eqx.Module):
+    """An endless stream of shuffled epochs over arrays held in memory.
+
+    Element ``j`` of the stream is example ``permutation_e[j % n]`` with ``e = j // n``, and batch
+    ``s`` holds elements ``s B`` to ``s B + B - 1``. Every example occurs exactly once an epoch and
+    every batch is full.
+
+    Args:
+        arrays: PyTree of arrays with one common leading axis, the examples.
+        batch_size: examples a batch, ``B``; may exceed the number of examples.
+        key: fixes all shuffles.
+
+    Raises:
+        ValueError: for leading axes that disagree, an empty set, a batch size below one, or
+            floating-point data that are not finite.
+    """
+
+    arrays: PyTree[Array]
+    batch_size: int = eqx.field(static=True)
+    key: Array
+
+    def __init__(self, arrays: PyTree, batch_size: int, *, key: Array):
+        _check_examples(arrays, batch_size, "ArraySource")
+        self.arrays = jax.tree.map(jnp.asarray, arrays)
+        self.batch_size = batch_size
+        self.key = key
+        if self.size * batch_size >= 2**31:
+            raise ValueError(
+                f"ArraySource expected examples * batch_size below 2**31, got {self.size} * "
+                f"{batch_size}; use a smaller batch, or micro-batches of it."
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of examples."""
+        return jax.tree.leaves(self.arrays)[0].shape[0]
+
+    def batch(self, position: Int[Array, ""] | int) -> PyTree[Array]:
+        """Return the examples of batch `position`, each leaf ``(batch_size, ...)``."""
+        n, size = self.size, self.batch_size
+        position = jnp.asarray(position, jnp.int32)
+        # s B = (q n + r) B with s = q n + r: epochs and offsets stay small where s B would overflow.
+        offset = (position % n) * size
+        first_epoch = (position // n) * size + offset // n
+        element = offset % n + jnp.arange(size, dtype=jnp.int32)
+        epochs = first_epoch + jnp.arange(2 + (size - 1) // n, dtype=jnp.int32)
+        keys = jax.vmap(lambda epoch: round_keys(jax.random.fold_in(self.key, epoch)))(epochs)
+        index = permute(element % n, n, keys[element // n])
+        return jax.tree.map(lambda array: array[index], self.arrays)
+
+
+class GeneratedSource(eqx.Module):
+    """A stream of batches drawn afresh: batch ``s`` is ``fn(fold_in(key, s))``.
+
+    Args:
+        fn: ``fn(key) -> batch``, pure and traceable.
+        key: fixes the stream.
+    """
+
+    fn: Callable[[Array], Any]
+    key: Array
+
+    def __init__(self, fn: Callable[[Array], Any], *, key: Array):
+        self.fn = fn
+        self.key = key
+
+    def batch(self, position: Int[Array, ""] | int) -> PyTree[Array]:
+        """Return batch number `position`."""
+        return self.fn(jax.random.fold_in(self.key, position))
+
+
+def epoch_batches(
+    arrays: PyTree, batch_size: int, *, key: Array | None = None
+) -> Iterator[tuple[PyTree[np.ndarray], Float[np.ndarray, " batch"]]]:
+    """Iterate over one epoch in equal batches, each with the weights of its examples.
+
+    The last batch is filled up with examples seen before, whose weight is zero. The weights of a
+    batch have mean one, so ``jnp.mean(weights * losses)`` is the mean over the real examples, also
+    when the batch is cut into micro-batches.
+
+    Args:
+        arrays: PyTree of arrays with one common leading axis.
+        batch_size: examples a batch.
+        key: shuffles the epoch; None keeps the given order, as for evaluation.
+
+    Yields:
+        The batch, each leaf ``(batch_size, ...)``, and its float32 weights ``(batch_size,)``.
+
+    Raises:
+        ValueError: as `ArraySource`.
+    """
+    n = _check_examples(arrays, batch_size, "epoch_batches")
+    order = np.arange(n) if key is None else np.asarray(jax.random.permutation(key, n))
+    host = jax.tree.map(np.asarray, arrays)
+    return _padded(host, order, batch_size)
+
+
+def _padded(arrays: PyTree, order: np.ndarray, batch_size: int) -> Iterator[tuple[PyTree, Any]]:
+    n = order.size
+    for start in range(0, n, batch_size):
+        real = min(batch_size, n - start)
+        # Padding repeats real examples: a zero could turn into 0 * inf = nan in a relative loss.
+        index = np.take(order, np.arange(start, start + batch_size), mode="wrap")
+        weights = np.where(np.arange(batch_size) < real, batch_size / real, 0.0)
+        yield jax.tree.map(lambda array, i=index: array[i], arrays), weights.astype(np.float32)
+
+
+def _check_examples(arrays: PyTree, batch_size: int, who: str) -> int:
+    """Check the leading axes, the batch size and the values; return the number of examples."""
+    leaves = [
+        (jax.tree_util.keystr(path) or "arrays", array)
+        for path, array in jax.tree_util.tree_leaves_with_path(arrays)
+    ]
+    sizes = {name: np.shape(array)[0] if np.ndim(array) else None for name, array in leaves}
+    if not leaves or len(set(sizes.values())) != 1 or None in sizes.values():
+        raise ValueError(
+            f"{who} expected arrays with one common leading axis (examples), got leading sizes "
+            f"{sizes}; stack the examples along axis 0 of every array."
+        )
+    n = next(iter(sizes.values()))
+    if n == 0 or batch_size < 1:
+        raise ValueError(
+            f"{who} expected at least one example and batch_size >= 1, got {n} examples and "
+            f"batch_size={batch_size}; check the selection of the data."
+        )
+    for name, array in leaves:
+        if jnp.issubdtype(array.dtype, jnp.inexact):
+            bad = ~np.isfinite(np.asarray(array))
+            if bad.any():
+                first = tuple(int(i) for i in np.argwhere(bad)[0])
+                raise ValueError(
+                    f"{who} expected finite data, got {int(bad.sum())} non-finite values in leaf "
+                    f"{name}, the first at {first}; remove or repair those examples."
+                )
+    return n
