@@ -1,0 +1,154 @@
+r"""Affine constraints A u = b, exact or observed with noise, and conservation as one of them.
+
+    A u = b + ε,   ε ~ N(0, R),   R = 0 where the constraint is exact
+
+Conservation of a total U(t) over a grid is the single row of its quadrature weights, Σ_i |V_i| u_i = U.
+With cell averages the cell volumes make that row exact; trapezoid weights on nodes do not.
+
+Reference: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect Conservation
+Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from solvers import Grid
+
+
+class AffineConstraint(eqx.Module):
+    """Rows A and values b of A u = b, where u is a field flattened over space.
+
+    Args:
+        rows: A, shape (m, n); n is the number of cells.
+        values: b, shape (m,), or (..., m) for a batch of fields with the same rows.
+        noise: variances of the rows' errors, a scalar or shape (m,); None for the exact constraint.
+
+    Raises:
+        ValueError: wrong shapes, non-finite numbers, noise that is not positive, more rows than cells, or rows that
+            repeat or contradict each other (checked where the arrays are concrete, not inside jit).
+    """
+
+    rows: Float[Array, "m n"]
+    values: Float[Array, "*batch m"]
+    noise: Float[Array, "*m"] | None
+
+    def __init__(self, rows: ArrayLike, values: ArrayLike, noise: ArrayLike | None = None):
+        self.rows = _floating(rows)
+        self.values = _floating(values)
+        self.noise = None if noise is None else _floating(noise)
+
+    def __check_init__(self):
+        if self.rows.ndim != 2 or self.values.shape[-1:] != self.rows.shape[:1]:
+            raise ValueError(
+                "AffineConstraint expected rows of shape (m, n) and values of shape (..., m), got rows "
+                f"{self.rows.shape} and values {self.values.shape}; flatten the grid into one axis of "
+                "n cells."
+            )
+        m, n = self.rows.shape
+        if self.noise is not None and self.noise.shape not in ((), (m,)):
+            raise ValueError(
+                f"AffineConstraint expected noise variances of shape () or ({m},), got "
+                f"{self.noise.shape}; pass one variance for each row."
+            )
+        if m > n:
+            raise ValueError(
+                f"AffineConstraint expected at most as many rows as cells, got {m} rows for {n} cells; "
+                "remove rows that follow from others."
+            )
+        arrays = [self.rows, self.values] + ([] if self.noise is None else [self.noise])
+        if not any(isinstance(array, jax.core.Tracer) for array in arrays):
+            _check_numbers(*(np.asarray(array) for array in arrays))
+
+    def residual(self, u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
+        """A u − b."""
+        return apply_rows(self.rows.astype(u.dtype), u) - self.values.astype(u.dtype)
+
+
+def conservation(
+    grid: Grid, total: ArrayLike, *, noise: ArrayLike | None = None
+) -> AffineConstraint:
+    """The total of a field of cell averages: ∫ u dx = U.
+
+    Args:
+        grid: where the cell averages live.
+        total: U; a scalar, or an array with one total for each field of a batch (for each time, say).
+        noise: variance of U; None where it is known exactly.
+
+    Returns:
+        One row, the cell volumes.
+    """
+    rows = jnp.asarray(grid.volumes).reshape(1, -1)
+    return AffineConstraint(rows, jnp.asarray(total)[..., None], noise)
+
+
+def apply_rows(rows: Float[Array, "m n"], u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
+    """A u, summed pairwise in blocks so that float32 keeps its last digits for long rows."""
+    m, n = rows.shape
+    block = 128
+    if n <= block:
+        return (rows * u[..., None, :]).sum(-1)
+    padding = -n % block
+    rows = jnp.pad(rows, ((0, 0), (0, padding))).reshape(m, -1, block)
+    u = jnp.pad(u, [(0, 0)] * (u.ndim - 1) + [(0, padding)])
+    partial = (rows * u.reshape(*u.shape[:-1], 1, -1, block)).sum(-1)
+    return _pairwise_sum(partial)
+
+
+def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
+    while x.shape[-1] > 1:
+        half = x.shape[-1] // 2
+        pairs = x[..., :half] + x[..., half : 2 * half]
+        x = jnp.concatenate([pairs, x[..., 2 * half :]], axis=-1)
+    return x[..., 0]
+
+
+def _floating(x: ArrayLike) -> Array:
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def _check_numbers(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | None = None) -> None:
+    """Refuse numbers that no field, or every field, satisfies; on concrete arrays."""
+    for name, array in (("rows", rows), ("values", values), ("noise", noise)):
+        if array is not None and not np.isfinite(array).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise ValueError(
+                f"AffineConstraint expected finite {name}, got {array[where]} at index {where}; "
+                "remove or repair it."
+            )
+    if noise is None:
+        _check_independent(rows.astype(np.float64), values.astype(np.float64))
+    elif not (noise > 0).all():
+        raise ValueError(
+            f"AffineConstraint expected positive noise variances, got {noise.min()}; "
+            "leave noise out for an exact constraint."
+        )
+
+
+def _check_independent(rows: np.ndarray, values: np.ndarray) -> None:
+    """Name the first row that is zero or follows from the rows before it."""
+    basis: list[np.ndarray] = []
+    for i, row in enumerate(rows):
+        size = np.linalg.norm(row)
+        rest = row
+        for _ in range(2):  # twice is enough (Kahan): orthogonal to round-off
+            for q in basis:
+                rest = rest - (q @ rest) * q
+        if size > 0 and np.linalg.norm(rest) > 1e-6 * size:
+            basis.append(rest / np.linalg.norm(rest))
+            continue
+        others = rows[:i]
+        mix = np.linalg.lstsq(others.T, row, rcond=None)[0] if i else np.zeros(0)
+        implied = values[..., :i] @ mix
+        scale = np.abs(values[..., : i + 1]).max() + 1e-300
+        conflict = bool((np.abs(values[..., i] - implied) > 1e-5 * scale).any())
+        partners = np.flatnonzero(np.abs(mix) > 1e-6 * np.abs(mix).max(initial=0)).tolist()
+        relation = f"is a combination of rows {partners}" if partners else "is zero"
+        verdict = "contradicts its value" if conflict else "repeats them"
+        raise ValueError(
+            f"AffineConstraint expected independent rows, got row {i}, which {relation} and "
+            f"{verdict}; remove it, or give the rows noise."
+        )

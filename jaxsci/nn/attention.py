@@ -1,0 +1,114 @@
+r"""Multi-head attention blocks over sets of tokens.
+
+    Attention(Q, K, V) = softmax(Q Kᵀ / √d) V
+
+Reference: Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762, equation 1.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class Dropout(eqx.Module):
+    """Zero a share `rate` of the entries and rescale the rest; the identity without a key.
+
+    Randomness is asked for by handing over a key, never by a mode that stays switched on.
+    """
+
+    rate: float = eqx.field(static=True)
+
+    def __check_init__(self):
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"Dropout expected a rate in [0, 1), got {self.rate}.")
+
+    def __call__(self, x: Float[Array, "..."], *, key: PRNGKeyArray | None) -> Float[Array, "..."]:
+        """Drop entries of `x` where a key is given."""
+        if key is None or self.rate == 0:
+            return x
+        keep = jax.random.bernoulli(key, 1 - self.rate, x.shape)
+        return jnp.where(keep, x / (1 - self.rate), 0)
+
+
+class CrossAttention(eqx.Module):
+    """Multi-head attention of queries to keys and values of the same width.
+
+    Args:
+        width: channels of a token.
+        heads: number of heads; divides the width.
+        key: random key of the initial weights.
+    """
+
+    query: eqx.nn.Linear
+    key_: eqx.nn.Linear
+    value: eqx.nn.Linear
+    out: eqx.nn.Linear
+    heads: int = eqx.field(static=True)
+
+    def __init__(self, *, width: int, heads: int, key: PRNGKeyArray):
+        if width % heads:
+            raise ValueError(
+                f"CrossAttention expected heads to divide the width, got width={width} and "
+                f"heads={heads}."
+            )
+        keys = jax.random.split(key, 4)
+        self.query, self.key_, self.value, self.out = (
+            eqx.nn.Linear(width, width, use_bias=False, key=k) for k in keys
+        )
+        self.heads = heads
+
+    def __call__(
+        self,
+        queries: Float[Array, "queries width"],
+        keys: Float[Array, "tokens width"],
+        values: Float[Array, "tokens width"],
+    ) -> Float[Array, "queries width"]:
+        """Attend from every query to every token."""
+        q, k, v = (
+            _tokens(layer, x).reshape(x.shape[0], self.heads, -1)
+            for layer, x in ((self.query, queries), (self.key_, keys), (self.value, values))
+        )
+        attended = jax.nn.dot_product_attention(q, k, v)
+        return _tokens(self.out, attended.reshape(queries.shape))
+
+
+class SelfAttentionBlock(eqx.Module):
+    """Self-attention and a two-layer perceptron, each added to its input and normalised.
+
+    Args:
+        width: channels of a token.
+        heads: number of heads.
+        dropout: share of dropped entries, active only where a call gets a key.
+        key: random key of the initial weights.
+    """
+
+    attention: CrossAttention
+    hidden: eqx.nn.Linear
+    out: eqx.nn.Linear
+    norms: tuple[eqx.nn.LayerNorm, eqx.nn.LayerNorm]
+    dropout: Dropout
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.0, key: PRNGKeyArray):
+        attention_key, hidden_key, out_key = jax.random.split(key, 3)
+        self.attention = CrossAttention(width=width, heads=heads, key=attention_key)
+        self.hidden = eqx.nn.Linear(width, width, key=hidden_key)
+        self.out = eqx.nn.Linear(width, width, key=out_key)
+        self.norms = (eqx.nn.LayerNorm(width), eqx.nn.LayerNorm(width))
+        self.dropout = Dropout(dropout)
+
+    def __call__(
+        self, x: Float[Array, "tokens width"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "tokens width"]:
+        """Update every token from all of them."""
+        keys = (None, None) if key is None else jax.random.split(key)
+        attended = self.dropout(self.attention(x, x, x), key=keys[0])
+        x = jax.vmap(self.norms[0])(x + attended)
+        refined = _tokens(self.out, jax.nn.relu(_tokens(self.hidden, x)))
+        return jax.vmap(self.norms[1])(x + self.dropout(refined, key=keys[1]))
+
+
+def _tokens(layer: eqx.nn.Linear, x: Float[Array, "tokens in"]) -> Float[Array, "tokens out"]:
+    # One product over all tokens instead of a vmapped matrix-vector product.
+    y = x @ layer.weight.T.astype(x.dtype)
+    return y if layer.bias is None else y + layer.bias.astype(x.dtype)

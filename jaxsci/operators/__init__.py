@@ -1,0 +1,6 @@
+"""Operators: one sample in, one sample out; callers `vmap`."""
+
+from .anp import AttentiveNeuralProcess as AttentiveNeuralProcess
+from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
+from .flax import from_flax as from_flax
+from .fno import FNO as FNO

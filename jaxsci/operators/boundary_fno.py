@@ -1,0 +1,65 @@
+r"""An FNO whose every layer respects a boundary condition (BOON-FNO).
+
+    v_{l+1} = σ°( B_α( K̃_l v_l + W_l v_l + b_l ) ),       u = B_α Q v_L
+
+K̃ is the kernel with its end nodes eliminated (`jaxsci.constraints.eliminate_ends`), B_α sets the end nodes
+so that the condition with the values α holds, in every hidden channel, and σ° activates interior nodes only
+(the public 1-D code lets the activation reach the boundary by mistake).
+
+Reference: Saad et al., ICLR 2023, arXiv:2212.07477, section 4 and figure 2.
+"""
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from ..constraints.boon import eliminate_ends
+from ..constraints.ends import AbstractEnds, PeriodicEnds
+from .fno import FNO, FNOBlock
+
+
+class BoundaryCorrectedFNO(eqx.Module):
+    """Make a 1-D FNO satisfy a boundary condition exactly, from the first layer to the last.
+
+    Args:
+        fno: a 1-D operator on nodes that include both end points.
+        ends: the condition at the two ends.
+
+    Raises:
+        ValueError: the operator is not 1-D.
+    """
+
+    fno: FNO
+    ends: AbstractEnds
+
+    def __check_init__(self):
+        if len(self.fno.modes) != 1:
+            raise ValueError(
+                f"BoundaryCorrectedFNO expected a 1-D FNO, got modes={self.fno.modes}; "
+                "build it with modes=(m,)."
+            )
+
+    def __call__(
+        self,
+        x: Float[Array, "in_channels nodes"],
+        values: Float[Array, "2"] | None = None,
+    ) -> Float[Array, "out_channels nodes"]:
+        """Map one sample.
+
+        Args:
+            x: input field on nodes, the first and the last on the boundary.
+            values: what the ends prescribe for the output (values or derivatives); None for periodic.
+        """
+        self.ends.check(x.shape[-1], values)
+        v = self.fno.lifted(x)
+        for block in self.fno.blocks[:-1]:
+            v = self._corrected(block, v, values)
+            v = v.at[:, 1:-1].set(jax.nn.gelu(v[:, 1:-1]))
+        v = self._corrected(self.fno.blocks[-1], v, values)
+        return self.ends.enforce(self.fno.projected(v), values)
+
+    def _corrected(self, block: FNOBlock, v: Array, values: Array | None) -> Array:
+        # A periodic kernel needs no elimination: its mean of both ends is the whole correction.
+        periodic = isinstance(self.ends, PeriodicEnds)
+        kernel = block.kernel(v) if periodic else eliminate_ends(block.kernel, v)
+        return self.ends.enforce(kernel + block.local(v), values)

@@ -1,0 +1,146 @@
+"""BOON: end nodes exact, one kernel evaluation equal to the published sequence of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds, eliminate_ends
+from jaxsci.nn import SpectralConv
+from jaxsci.operators import FNO, BoundaryCorrectedFNO
+
+CHANNELS, NODES = 3, 32
+
+
+@pytest.fixture
+def kernel(x64):
+    # All modes, so that the end blocks of the kernel are well conditioned.
+    conv = SpectralConv(in_channels=CHANNELS, out_channels=CHANNELS, modes=(17,), key=jax.random.key(0))
+    return jax.tree.map(lambda w: w.astype(float), conv)
+
+
+def dense(kernel, nodes=NODES):
+    """K as blocks (node, node, out, in), built column by column."""
+    eye = jnp.eye(CHANNELS * nodes).reshape(CHANNELS, nodes, CHANNELS, nodes)
+    columns = jax.vmap(jax.vmap(kernel, 2, 2), 3, 3)(eye)
+    return jnp.transpose(columns, (1, 3, 0, 2))
+
+
+def published_sequence(k, x):
+    """The kernel calls of the published algorithm one after the other, with C by C blocks.
+
+    y_0 = 2x_0 - K~_00^-1 [(Kx)_0 - K_0N K_NN^-1 (Kx)_N + K_0N x_N], then z_N = 2y_N - K_NN^-1 (Ky)_N.
+    """
+    apply = lambda v: jnp.einsum("ijoc,cj->oi", k, v)
+    k00, k0n, kn0, knn = k[0, 0], k[0, -1], k[-1, 0], k[-1, -1]
+    reduced = k00 - k0n @ jnp.linalg.solve(knn, kn0)
+    kx = apply(x)
+    bracket = kx[:, 0] - k0n @ jnp.linalg.solve(knn, kx[:, -1]) + k0n @ x[:, -1]
+    y = x.at[:, 0].set(2 * x[:, 0] - jnp.linalg.solve(reduced, bracket))
+    ky = apply(y)
+    z = y.at[:, -1].set(2 * y[:, -1] - jnp.linalg.solve(knn, ky[:, -1]))
+    return apply(z), reduced @ x[:, 0], knn @ x[:, -1]
+
+
+def test_end_outputs_depend_on_end_inputs_alone(kernel):
+    x = jax.random.normal(jax.random.key(1), (CHANNELS, NODES))
+    _, first, last = published_sequence(dense(kernel), x)
+    out = eliminate_ends(kernel, x)
+    # Float64 round-off of a 6 by 6 solve with a condition number of about 10.
+    np.testing.assert_allclose(out[:, 0], first, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(out[:, -1], last, rtol=0, atol=1e-12)
+
+
+def test_one_evaluation_equals_the_published_sequence(kernel):
+    x = jax.random.normal(jax.random.key(2), (CHANNELS, NODES))
+    sequence, _, _ = published_sequence(dense(kernel), x)
+    np.testing.assert_allclose(eliminate_ends(kernel, x), sequence, rtol=0, atol=1e-12)
+
+
+def test_impulse_response_gives_the_end_blocks(kernel):
+    k = dense(kernel)
+    weights = jax.lax.complex(kernel.real, kernel.imag)
+    kappa = jnp.fft.irfft(weights, n=NODES, axis=0)
+    for block, expected in ((k[0, 0], kappa[0]), (k[-1, -1], kappa[0]), (k[0, -1], kappa[1]), (k[-1, 0], kappa[-1])):
+        np.testing.assert_allclose(block, expected, rtol=0, atol=1e-14)
+
+
+def test_elimination_evaluates_the_kernel_once(kernel, monkeypatch):
+    """One analysis, one synthesis; the second mixing acts on the end nodes' two columns only."""
+    calls = []
+    for name in ("analyse", "mix", "synthesise"):
+        method = getattr(SpectralConv, name)
+        monkeypatch.setattr(SpectralConv, name, lambda self, *a, _m=method, _n=name: (calls.append(_n), _m(self, *a))[1])
+    eliminate_ends(kernel, jnp.ones((CHANNELS, NODES)))
+    assert sorted(calls) == ["analyse", "mix", "mix", "synthesise"]
+
+
+@pytest.mark.parametrize("ends", [DirichletEnds(), NeumannEnds(length=2.0), PeriodicEnds()])
+def test_enforcement_is_idempotent_and_touches_only_the_ends(ends, x64):
+    u = jax.random.normal(jax.random.key(3), (2, 20))
+    values = None if isinstance(ends, PeriodicEnds) else jnp.array([0.3, -1.7])
+    once = ends.enforce(u, values)
+    np.testing.assert_array_equal(ends.enforce(once, values), once)
+    np.testing.assert_array_equal(once[:, 1:-1], u[:, 1:-1])
+    # Stencil coefficients up to 18 divided by 6h = 0.63: a few ulps of float64.
+    assert ends.error(once, values) <= (0 if not isinstance(ends, NeumannEnds) else 1e-12)
+    assert ends.error(u, values) > 0.1
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_boundary_error_of_the_whole_operator(dtype, x64):
+    fno = FNO(in_channels=1, out_channels=2, width=8, modes=(6,), depth=3, key=jax.random.key(0))
+    fno = jax.tree.map(lambda w: w.astype(dtype), fno)
+    x = jax.random.normal(jax.random.key(1), (1, 40), dtype)
+    values = jnp.array([0.1, -2.3], dtype)
+    out = BoundaryCorrectedFNO(fno=fno, ends=DirichletEnds())(x, values)
+    assert jnp.all(out[:, 0] == values[0])  # bitwise: the values are copied
+    assert jnp.all(out[:, -1] == values[1])
+    out = BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())(x)
+    assert jnp.all(out[:, 0] == out[:, -1])
+    ends = NeumannEnds(length=1.0)
+    out = BoundaryCorrectedFNO(fno=fno, ends=ends)(x, values)
+    # A difference quotient amplifies one ulp of u by 36 / 6h = 234.
+    assert ends.error(out, values) <= 1000 * jnp.finfo(dtype).eps * jnp.abs(out).max()
+
+
+def test_neumann_stencil_is_third_order(x64):
+    """Known error on sin at x = 1, and the same stencil mirrored at the other end."""
+    for h, expected in ((0.01, -2.087e-7), (0.005, -2.62e-8)):
+        x = 1 - h * jnp.arange(9.0)[::-1]
+        u = jnp.sin(x)[None]
+        ends = NeumannEnds(length=8 * h)
+        right = (11 * u[0, -1] - 18 * u[0, -2] + 9 * u[0, -3] - 2 * u[0, -4]) / (6 * h)
+        # Four published digits.
+        np.testing.assert_allclose(right - jnp.cos(1.0), expected, rtol=2e-3)
+        enforced = ends.enforce(u, jnp.array([jnp.cos(x[0]), jnp.cos(1.0)]))
+        # u_N moves by 6h/11 times the stencil's error.
+        np.testing.assert_allclose(enforced[0, -1] - u[0, -1], -6 * h / 11 * expected, rtol=2e-3)
+        mirrored = ends.enforce(u[:, ::-1], -jnp.array([jnp.cos(1.0), jnp.cos(x[0])]))
+        np.testing.assert_allclose(mirrored[:, ::-1], enforced, rtol=1e-14)
+
+
+def test_gradients_reach_every_weight(key):
+    fno = FNO(in_channels=1, out_channels=1, width=6, modes=(5,), depth=2, key=key)
+    model = BoundaryCorrectedFNO(fno=fno, ends=NeumannEnds())
+    x = jax.random.normal(key, (4, 1, 24))
+    values = jnp.ones((4, 2))
+    grad = jax.grad(lambda m: jnp.mean(jax.vmap(m)(x, values) ** 2))(model)
+    assert all(jnp.isfinite(g).all() and jnp.any(g != 0) for g in jax.tree.leaves(grad.fno))
+
+
+def test_bad_input_is_refused(key):
+    with pytest.raises(ValueError, match="two end values with shape"):
+        DirichletEnds().enforce(jnp.ones((1, 9)), jnp.ones(3))
+    with pytest.raises(ValueError, match="expected the derivatives"):
+        NeumannEnds().enforce(jnp.ones((1, 9)), None)
+    with pytest.raises(ValueError, match="values=None"):
+        PeriodicEnds().enforce(jnp.ones((1, 9)), jnp.ones(2))
+    with pytest.raises(ValueError, match="at least 8 nodes"):
+        NeumannEnds().enforce(jnp.ones((1, 7)), jnp.ones(2))
+    with pytest.raises(ValueError, match="positive length"):
+        NeumannEnds(length=0.0)
+    with pytest.raises(ValueError, match="1-D FNO"):
+        fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3, 3), depth=1, key=key)
+        BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())
+    with pytest.raises(ValueError, match="as many output as input channels"):
+        eliminate_ends(SpectralConv(in_channels=2, out_channels=3, modes=(3,), key=key), jnp.ones((2, 9)))

@@ -1,0 +1,225 @@
+"""Projection onto A u = b: optimal, exact, idempotent, structured, linear in the number of cells."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from jaxsci.constraints import AffineConstraint, conservation, project
+from solvers import Grid
+
+N, M = 23, 3
+ROUND_OFF = 1e-11  # float64 with condition numbers below 1e4
+
+
+@pytest.fixture
+def problem(x64):
+    keys = jax.random.split(jax.random.key(0), 5)
+    root = jax.random.normal(keys[0], (N, N))
+    covariance = root @ root.T / N + 0.1 * jnp.eye(N)
+    return {
+        "mean": jax.random.normal(keys[1], (N,)),
+        "covariance": covariance,
+        "scale": 0.1 + jax.random.uniform(keys[2], (N,)),
+        "rows": jax.random.normal(keys[3], (M, N)),
+        "values": jax.random.normal(keys[4], (M,)),
+    }
+
+
+def gaussians(problem):
+    diagonal = dist.Normal(problem["mean"], problem["scale"])
+    dense = dist.MultivariateNormal(problem["mean"], problem["covariance"])
+    return (diagonal, jnp.diag(problem["scale"] ** 2)), (dense, problem["covariance"])
+
+
+def formula(mean, sigma, a, b, noise=0.0):
+    """The update written with dense matrices, as an oracle."""
+    s = a @ sigma @ a.T + noise * jnp.eye(len(b))
+    gain = sigma @ a.T @ jnp.linalg.inv(s)
+    return mean - gain @ (a @ mean - b), sigma - gain @ a @ sigma
+
+
+def test_projection_properties(problem):
+    a, b = problem["rows"], problem["values"]
+    for prior, sigma in gaussians(problem):
+        out = project(prior, AffineConstraint(a, b))
+        p = jnp.eye(N) - sigma @ a.T @ jnp.linalg.inv(a @ sigma @ a.T) @ a
+        posterior = out.covariance_matrix
+        assert jnp.abs(a @ out.mean - b).max() < ROUND_OFF
+        assert jnp.abs(p @ p - p).max() < ROUND_OFF
+        assert jnp.abs(a @ posterior @ a.T).max() < ROUND_OFF
+        assert jnp.abs(posterior - p @ sigma @ p.T).max() < ROUND_OFF
+        assert np.linalg.matrix_rank(np.asarray(p), tol=1e-8) == N - M
+        assert jnp.linalg.eigvalsh(sigma - posterior).min() > -ROUND_OFF
+        np.testing.assert_allclose(out.variance, jnp.diagonal(posterior), atol=ROUND_OFF)
+        again = project(dist.Normal(out.mean, 1.0), AffineConstraint(a, b))
+        np.testing.assert_allclose(again.mean, out.mean, atol=ROUND_OFF)
+
+
+@pytest.mark.parametrize("noise", [None, 0.3])
+def test_matches_the_dense_formula(problem, noise):
+    for prior, sigma in gaussians(problem):
+        out = project(prior, AffineConstraint(problem["rows"], problem["values"], noise))
+        mean, covariance = formula(problem["mean"], sigma, problem["rows"], problem["values"], noise or 0.0)
+        np.testing.assert_allclose(out.mean, mean, atol=ROUND_OFF)
+        np.testing.assert_allclose(out.covariance_matrix, covariance, atol=ROUND_OFF)
+
+
+def test_noise_limit(problem):
+    """The residual is exactly (I + A Sigma A^T / r)^-1 r_0: slope 2 in sigma, and the prior for r -> inf."""
+    a, b = problem["rows"], problem["values"]
+    prior, sigma = gaussians(problem)[1]
+    r0 = a @ problem["mean"] - b
+    sizes = []
+    for std in (1e-2, 1e-3):
+        out = project(prior, AffineConstraint(a, b, std**2))
+        exact = jnp.linalg.solve(jnp.eye(M) + a @ sigma @ a.T / std**2, r0)
+        np.testing.assert_allclose(a @ out.mean - b, exact, atol=1e-12)
+        sizes.append(jnp.linalg.norm(exact))
+    # Next order is std^2 relative: 1e-4.
+    np.testing.assert_allclose(jnp.log10(sizes[0] / sizes[1]), 2, atol=1e-3)
+    far = project(prior, AffineConstraint(a, b, 1e14))
+    np.testing.assert_allclose(far.mean, problem["mean"], atol=1e-11)
+
+
+def test_unit_variance_is_the_euclidean_projection_and_zero_variance_does_not_move(problem):
+    a, b = problem["rows"], problem["values"]
+    out = project(dist.Normal(problem["mean"], jnp.ones(N)), AffineConstraint(a, b))
+    euclidean = problem["mean"] - a.T @ jnp.linalg.solve(a @ a.T, a @ problem["mean"] - b)
+    np.testing.assert_allclose(out.mean, euclidean, atol=ROUND_OFF)
+    frozen = jnp.arange(N) % 4 == 0
+    out = project(dist.Normal(problem["mean"], jnp.where(frozen, 0.0, problem["scale"]), validate_args=False), AffineConstraint(a, b))
+    np.testing.assert_array_equal(out.mean[frozen], problem["mean"][frozen])
+    np.testing.assert_array_equal(out.variance[frozen], 0)
+
+
+def test_solves_the_weighted_least_squares_problem(problem):
+    """Karush-Kuhn-Tucker system of min |u - mu|^2 in the precision norm with A u = b."""
+    a, b = problem["rows"], problem["values"]
+    for prior, sigma in gaussians(problem):
+        precision = jnp.linalg.inv(sigma)
+        kkt = jnp.block([[precision, a.T], [a, jnp.zeros((M, M))]])
+        u = jnp.linalg.solve(kkt, jnp.concatenate([precision @ problem["mean"], b]))[:N]
+        np.testing.assert_allclose(project(prior, AffineConstraint(a, b)).mean, u, atol=1e-10)
+
+
+def test_time_covariance_cancels_from_the_mean(x64):
+    """Kronecker covariance with one row a time slice: slices project independently."""
+    keys = jax.random.split(jax.random.key(3), 4)
+    nt, nx = 4, 6
+    factors = [jax.random.normal(k, (n, n)) for k, n in zip(keys, (nt, nx), strict=False)]
+    sigma_t, sigma_x = (f @ f.T + jnp.eye(len(f)) for f in factors)
+    g = jax.random.uniform(keys[2], (nx,))
+    mean = jax.random.normal(keys[3], (nt, nx))
+    b = jnp.arange(float(nt))
+    dense = dist.MultivariateNormal(mean.ravel(), jnp.kron(sigma_t, sigma_x))
+    whole = project(dense, AffineConstraint(jnp.kron(jnp.eye(nt), g[None]), b)).mean
+    slices = project(dist.MultivariateNormal(mean, sigma_x), AffineConstraint(g[None], b[:, None])).mean
+    np.testing.assert_allclose(whole.reshape(nt, nx), slices, atol=ROUND_OFF)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(jnp.float32, 1e-6), (jnp.float64, 1e-12)])
+@pytest.mark.parametrize("cells", [10, 201, 100_000])
+def test_conservation_error(dtype, bound, cells, x64):
+    grid = Grid.uniform(0.0, 1.0, cells)
+    keys = jax.random.split(jax.random.key(1), 2)
+    mean = 1 + jax.random.normal(keys[0], (4, cells), dtype)
+    scale = 0.01 + jax.random.uniform(keys[1], (4, cells), dtype)
+    total = jnp.array([0.5, 1.0, 1.5, 2.0], dtype)
+    out = project(dist.Normal(mean, scale), conservation(grid, total))
+    assert out.mean.dtype == dtype
+    mass = np.asarray(out.mean, np.float64) @ np.asarray(grid.volumes, np.float64).ravel()
+    np.testing.assert_allclose(mass, total, rtol=0, atol=bound)
+
+
+def test_samples_satisfy_the_constraint_and_have_its_covariance(problem):
+    a, b = problem["rows"], problem["values"]
+    out = project(gaussians(problem)[0][0], AffineConstraint(a, b))
+    u = out.sample(jax.random.key(1), (40_000,))
+    assert jnp.abs(u @ a.T - b).max() < ROUND_OFF
+    # Monte Carlo: variances below 1.2, so 5 standard errors are 5 * 1.2 * sqrt(2 / 40000) = 0.04.
+    np.testing.assert_allclose(jnp.cov(u.T), out.covariance_matrix, atol=0.04)
+    np.testing.assert_allclose(u.mean(0), out.mean, atol=0.03)
+
+
+def test_log_density(problem):
+    """Noisy rows: the Gaussian with the posterior moments. Exact rows: a density on the plane."""
+    a, b = problem["rows"], problem["values"]
+    for prior, _ in gaussians(problem):
+        out = project(prior, AffineConstraint(a, b, 0.2))
+        u = jax.random.normal(jax.random.key(4), (5, N))
+        expected = dist.MultivariateNormal(out.mean, out.covariance_matrix).log_prob(u)
+        np.testing.assert_allclose(out.log_prob(u), expected, rtol=1e-9)
+    exact = project(prior, AffineConstraint(a, b))
+    on_plane = exact.sample(jax.random.key(5), (3,))
+    # In an orthonormal basis of the plane the posterior is an ordinary Gaussian.
+    basis = jnp.asarray(np.linalg.svd(np.asarray(a))[2][M:])
+    reduced = dist.MultivariateNormal(basis @ exact.mean, basis @ exact.covariance_matrix @ basis.T)
+    np.testing.assert_allclose(exact.log_prob(on_plane), reduced.log_prob(on_plane @ basis.T), rtol=1e-9)
+    assert jnp.all(exact.log_prob(on_plane + 0.1) == -jnp.inf)
+
+
+def test_fields_of_two_dimensions(x64):
+    grid = Grid.uniform((0.0, 0.0), (1.0, 2.0), (4, 5))
+    mean = jax.random.normal(jax.random.key(0), (7, 4, 5))
+    out = project(dist.Normal(mean, 0.1), conservation(grid, 3.0))
+    assert out.mean.shape == out.variance.shape == (7, 4, 5)
+    np.testing.assert_allclose((out.mean * grid.volumes).sum((-1, -2)), 3.0, atol=1e-13)
+
+
+def test_transformations(problem):
+    """jit, grad through mean and values, and vmap agree with the plain call."""
+    a, b, scale = problem["rows"], problem["values"], problem["scale"]
+    call = lambda mean, b: project(dist.Normal(mean, scale), AffineConstraint(a, b)).mean
+    np.testing.assert_allclose(jax.jit(call)(problem["mean"], b), call(problem["mean"], b), atol=1e-14)
+    means = jnp.stack([problem["mean"], 2 * problem["mean"]])
+    np.testing.assert_allclose(
+        jax.vmap(call, (0, None))(means, b), jnp.stack([call(m, b) for m in means]), atol=1e-14
+    )
+    gradient = jax.grad(lambda b: jnp.sum(call(problem["mean"], b) ** 2))(b)
+    shift = jnp.eye(M) * 1e-5
+    difference = jnp.stack(
+        [(jnp.sum(call(problem["mean"], b + s) ** 2) - jnp.sum(call(problem["mean"], b - s) ** 2)) / 2e-5 for s in shift]
+    )
+    # The function is quadratic in b: central differences leave only round-off, 1e-16 / 1e-5.
+    np.testing.assert_allclose(gradient, difference, rtol=1e-8)
+
+
+def test_no_quadratic_memory():
+    """A million cells would need 4 terabytes as a matrix; compiled temporaries stay linear."""
+    n = 1_000_000
+    call = jax.jit(lambda mean, scale, row: project(dist.Normal(mean, scale), AffineConstraint(row, jnp.ones(1))).mean)
+    shape = jax.ShapeDtypeStruct((n,), jnp.float32)
+    memory = call.lower(shape, shape, jax.ShapeDtypeStruct((1, n), jnp.float32)).compile().memory_analysis()
+    # Gain, variance and padded rows: well under 20 vectors of 4 bytes.
+    assert memory.temp_size_in_bytes < 20 * 4 * n
+
+
+def test_bad_constraints_are_refused():
+    rows = np.eye(3, 5)
+    with pytest.raises(ValueError, match="at most as many rows as cells, got 6 rows for 5 cells"):
+        AffineConstraint(np.ones((6, 5)), np.ones(6))
+    with pytest.raises(ValueError, match=r"row 2, which is a combination of rows \[0, 1\] and contradicts its value"):
+        AffineConstraint(np.stack([rows[0], rows[1], rows[0] + rows[1]]), np.array([1.0, 2.0, 4.0]))
+    with pytest.raises(ValueError, match=r"row 1, which is a combination of rows \[0\] and repeats them"):
+        AffineConstraint(np.stack([rows[0], 2 * rows[0]]), np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="row 0, which is zero and contradicts its value"):
+        AffineConstraint(np.zeros((1, 5)), np.ones(1))
+    with pytest.raises(ValueError, match="finite values, got nan at index"):
+        AffineConstraint(rows, np.array([0.0, np.nan, 0.0]))
+    with pytest.raises(ValueError, match="positive noise variances"):
+        AffineConstraint(rows, np.zeros(3), noise=-1.0)
+    with pytest.raises(ValueError, match="one variance for each row"):
+        AffineConstraint(rows, np.zeros(3), noise=np.ones(2))
+    with pytest.raises(ValueError, match=r"rows of shape \(m, n\)"):
+        AffineConstraint(rows, np.zeros(4))
+
+
+def test_bad_projections_are_refused():
+    constraint = AffineConstraint(np.ones((1, 5)), np.ones(1))
+    with pytest.raises(ValueError, match="trailing axes hold n=5 cells, got shape"):
+        project(dist.Normal(jnp.zeros(6), 1.0), constraint)
+    with pytest.raises(TypeError, match="expected a numpyro Normal"):
+        project(dist.Gamma(jnp.ones(5)), constraint)
+    with pytest.raises(Exception, match="singular A"):
+        project(dist.Normal(jnp.zeros(5), 0.0, validate_args=False), constraint)
