@@ -1,0 +1,138 @@
+"""Boundary conditions, one a side: periodic, Dirichlet, Neumann, outflow.
+
+A condition is data: its value is an array, or a callable of time (a function, or an
+`equinox.Module` whose leaves are traced), so solutions differentiate with respect to it. A value is
+a scalar, has shape ``(channels,)``, or ``(channels, *transverse)`` in more dimensions.
+
+The conditions speak to `FiniteVolume` in terms of ghost cells (for reconstruction) and of the state
+or gradient they prescribe at the face (for the flux, which is imposed, not extrapolated).
+
+Reference: R. J. LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapter 7.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+Value = ArrayLike | Callable[[Any], Any]
+"""A boundary value: an array, or a callable of time that returns one."""
+
+
+class AbstractBoundary(eqx.Module):
+    """What holds at one side of the domain."""
+
+
+class Periodic(AbstractBoundary):
+    """The domain closes on itself; must stand on both sides of an axis."""
+
+
+class Outflow(AbstractBoundary):
+    """Whatever arrives leaves: the state beyond the face equals the last cell, ∂u/∂x = 0."""
+
+
+class Dirichlet(AbstractBoundary):
+    """u = value at the face.
+
+    Where a hyperbolic law has its characteristics leaving the domain, the value does not enter the
+    flux: the upwind flux between the value and the interior decides, as in Bardos, le Roux and
+    Nédélec (1979), doi:10.1080/03605307908820117.
+
+    Args:
+        value: boundary value, or a callable of time.
+    """
+
+    value: Value = eqx.field(converter=lambda value: _as_value(value))
+
+
+class Neumann(AbstractBoundary):
+    """∂u/∂x = gradient at the face, along the increasing coordinate on *both* sides.
+
+    The diffusive flux at the face is exactly −Φ'(u) · gradient. The positive gradient therefore
+    takes mass out at the lower side and brings it in at the upper one.
+
+    Args:
+        gradient: derivative along the axis, or a callable of time.
+    """
+
+    gradient: Value = eqx.field(converter=lambda value: _as_value(value))
+
+
+def prescribed(value: Value, t: ArrayLike, like: Float[Array, "..."], axis: int):
+    """The boundary value at time t, shaped to broadcast with a slab of cells.
+
+    Args:
+        value: the array or callable of time.
+        t: time.
+        like: slab of shape ``(channels, ..., 1, ...)`` beside the face, of extent one along `axis`.
+        axis: space axis of the side.
+
+    Raises:
+        ValueError: when the value has neither of the three shapes.
+    """
+    array = jnp.asarray(value(t) if callable(value) else value).astype(like.dtype)
+    transverse = like.shape[: axis + 1] + like.shape[axis + 2 :]
+    if array.ndim == 0:
+        return array
+    if array.shape == like.shape[:1]:
+        return array.reshape(array.shape + (1,) * (like.ndim - 1))
+    if array.shape == transverse:
+        return jnp.expand_dims(array, axis + 1)
+    raise ValueError(
+        f"A boundary value was expected to be a scalar or of shape {like.shape[:1]} or "
+        f"{transverse}, got {array.shape}; give one value a channel, or one a boundary face."
+    )
+
+
+def _as_value(value: Value) -> Value:
+    if callable(value):
+        return value
+    array = jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
+def normalise(boundary: Any, ndim: int) -> tuple[tuple[AbstractBoundary, AbstractBoundary], ...]:
+    """One (lower, upper) pair an axis, from the short forms `FiniteVolume` accepts.
+
+    Args:
+        boundary: one condition for every side; or in one dimension a (lower, upper) pair; or one
+            entry an axis, each a condition or a pair.
+        ndim: number of space axes.
+
+    Raises:
+        ValueError: on any other form, or a periodic side that faces one that is not.
+    """
+    if isinstance(boundary, AbstractBoundary):
+        entries: tuple[Any, ...] = (boundary,) * ndim
+    elif ndim == 1 and _is_pair(boundary):
+        entries = (boundary,)
+    elif isinstance(boundary, tuple | list) and len(boundary) == ndim:
+        entries = tuple(boundary)
+    else:
+        entries = (boundary,)
+    pairs = []
+    for entry in entries:
+        pair = (entry, entry) if isinstance(entry, AbstractBoundary) else entry
+        if len(entries) != ndim or not _is_pair(pair):
+            raise ValueError(
+                f"FiniteVolume expected boundary to be one condition or {ndim} (lower, upper) "
+                f"pair(s) of Periodic, Dirichlet, Neumann or Outflow, got {boundary!r}; give one "
+                "entry an axis."
+            )
+        if isinstance(pair[0], Periodic) != isinstance(pair[1], Periodic):
+            raise ValueError(
+                "FiniteVolume expected Periodic on both sides of an axis or on neither, got "
+                f"{type(pair[0]).__name__} and {type(pair[1]).__name__}; make the pair agree."
+            )
+        pairs.append(tuple(pair))
+    return tuple(pairs)
+
+
+def _is_pair(entry: Any) -> bool:
+    return (
+        isinstance(entry, tuple | list)
+        and len(entry) == 2
+        and all(isinstance(side, AbstractBoundary) for side in entry)
+    )

@@ -1,0 +1,12 @@
+"""Finite volumes: reconstruction, Riemann fluxes and the conservative update."""
+
+from .conservative import FiniteVolume as FiniteVolume
+from .reconstruction import MUSCL as MUSCL
+from .reconstruction import AbstractReconstruction as AbstractReconstruction
+from .reconstruction import PiecewiseConstant as PiecewiseConstant
+from .reconstruction import mc as mc
+from .reconstruction import minmod as minmod
+from .reconstruction import van_leer as van_leer
+from .riemann import AbstractRiemann as AbstractRiemann
+from .riemann import Godunov as Godunov
+from .riemann import Rusanov as Rusanov

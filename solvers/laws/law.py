@@ -1,0 +1,122 @@
+"""What every law offers: u_t + ∇·f(u) = ΔΦ(u) + s(t, x, u).
+
+A law is data (its parameters are leaves) and pure functions of a state ``(channels, *space)``. The
+diffusive part is written as the Laplacian of a potential Φ (Kirchhoff's transform, or the enthalpy
+of a Stefan problem) and not as ∇·(k ∇u): differences of Φ are conservative and move a front that
+an averaged k would lock wherever k vanishes on one side.
+
+Reference: V. R. Voller, C. R. Swaminathan, Numer. Heat Transfer B 19 (1991) 175,
+doi:10.1080/10407799108944962.
+"""
+
+import abc
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
+
+State = Float[Array, "channels *space"]
+
+
+class AbstractLaw(eqx.Module):
+    """A conservation law in any number of space dimensions; see the module docstring."""
+
+    channels: AbstractClassVar[int]
+    """Number of conserved quantities."""
+
+    @property
+    @abc.abstractmethod
+    def has_convection(self) -> bool:
+        """Whether f is not identically zero; known when the program is compiled."""
+
+    @property
+    @abc.abstractmethod
+    def has_diffusion(self) -> bool:
+        """Whether Φ is not identically zero; known when the program is compiled."""
+
+    @abc.abstractmethod
+    def flux(self, u: State, axis: int = 0) -> State:
+        """Convective flux f(u) along a space axis."""
+
+    @abc.abstractmethod
+    def max_wave_speed(self, u: State, axis: int = 0) -> Float[Array, "..."]:
+        """Largest |eigenvalue| of f'(u) along a space axis, broadcastable against u."""
+
+    @abc.abstractmethod
+    def godunov_flux(self, left: State, right: State, axis: int = 0) -> State:
+        """Flux of the exact solution of the Riemann problem (left, right) at its origin."""
+
+    @abc.abstractmethod
+    def potential(self, u: State) -> State:
+        """Diffusive potential Φ(u)."""
+
+    @abc.abstractmethod
+    def diffusivity(self, u: State) -> Float[Array, "..."]:
+        """Φ'(u), broadcastable against u."""
+
+    def source(self, t: ArrayLike, x: tuple[Array, ...], u: State) -> State | None:
+        """Source per unit volume at cell centres x (one array an axis), or None."""
+        del t, x, u
+        return None
+
+
+class AbstractDiffusionLaw(AbstractLaw):
+    """The generalised porous medium equation u_t = ∇·(k(u) ∇u) = ΔΦ(u), Φ' = k, without convection.
+
+    Subclasses say what `potential` and `diffusivity` are.
+    """
+
+    @property
+    def has_convection(self) -> bool:  # noqa: D102
+        return False
+
+    @property
+    def has_diffusion(self) -> bool:  # noqa: D102
+        return True
+
+    def flux(self, u: State, axis: int = 0) -> State:
+        """Zero: nothing is convected."""
+        del axis
+        return jnp.zeros_like(u)
+
+    def max_wave_speed(self, u: State, axis: int = 0) -> Float[Array, "..."]:
+        """Zero: nothing is convected."""
+        del axis
+        return jnp.zeros_like(u)
+
+    def godunov_flux(self, left: State, right: State, axis: int = 0) -> State:
+        """Zero: nothing is convected."""
+        del right, axis
+        return jnp.zeros_like(left)
+
+
+def parameter(value: ArrayLike) -> Float[Array, "..."]:
+    """A law's parameter as a floating-point leaf."""
+    array = jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
+def like(x: Array, *values: ArrayLike) -> tuple[Array, ...]:
+    """The values as arrays of x's precision, for exact solutions evaluated at positions x."""
+    return tuple(jnp.asarray(value).astype(x.dtype) for value in values)
+
+
+def positive_part(x: Float[Array, "..."], exponent: Float[Array, "..."]) -> Float[Array, "..."]:
+    """max(x, 0)^exponent, whose derivatives are zero rather than NaN where x ≤ 0."""
+    safe = jnp.where(x > 0, x, 1.0)
+    return jnp.where(x > 0, safe**exponent, 0.0)
+
+
+def diffusive_flux(
+    law: AbstractLaw, u: State, gradient: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """−Φ'(u) ∂u/∂x for a known gradient at a face."""
+    _, slope = jax.jvp(law.potential, (u,), (jnp.broadcast_to(gradient, u.shape),))
+    return -slope

@@ -1,0 +1,12 @@
+"""Time integration: explicit strong-stability steps, an implicit stepper, and `solve`."""
+
+from .implicit import Implicit as Implicit
+from .solution import Outcome as Outcome
+from .solution import Solution as Solution
+from .solution import Status as Status
+from .solve import solve as solve
+from .stepper import SSPRK1 as SSPRK1
+from .stepper import SSPRK2 as SSPRK2
+from .stepper import SSPRK3 as SSPRK3
+from .stepper import AbstractExplicit as AbstractExplicit
+from .stepper import AbstractStepper as AbstractStepper

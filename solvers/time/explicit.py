@@ -1,0 +1,145 @@
+"""Explicit time loops: equal steps in one scan, or steps that follow the CFL number.
+
+Both take steps that divide an interval between save times *exactly*. With CFL control the number of
+steps left, n = ⌈(t₁ − t)/Δt_CFL⌉, is recomputed at every step and Δt = (t₁ − t)/n. It is constant
+almost everywhere as a function of the state and parameters, so the derivative of Δt with respect to
+them is truly zero, and the gradient of the loop is that of the discrete map, not an approximation.
+"""
+
+import equinox as eqx
+import equinox.internal as eqxi
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from ..finite_volume import FiniteVolume
+from ..laws.law import State
+from .solution import Outcome, Status, first_failure
+from .stepper import AbstractExplicit
+
+# Rounding of (number of steps) · Δt; a CFL number beyond the limit by this much is not reported.
+_SLACK = 1e-5
+
+
+class _Progress(eqx.Module):
+    """What the loops carry."""
+
+    t: Float[Array, ""]
+    u: State
+    cfl: Float[Array, ""]
+    steps: Int[Array, ""]
+    finite: Bool[Array, ""]
+    failed_at: Float[Array, ""]
+
+
+def _start(u0: State, t0: Float[Array, ""]) -> _Progress:
+    finite = jnp.all(jnp.isfinite(u0))
+    return _Progress(
+        t=t0,
+        u=u0,
+        cfl=jnp.zeros((), t0.dtype),
+        steps=jnp.zeros((), jnp.int32),
+        finite=finite,
+        failed_at=jnp.where(finite, jnp.inf, t0).astype(t0.dtype),
+    )
+
+
+def equal_steps(
+    field: FiniteVolume,
+    u0: State,
+    t0: Float[Array, ""],
+    save_at: Float[Array, " time"],
+    stepper: AbstractExplicit,
+    steps: int,
+) -> tuple[Float[Array, "time channels *space"], Status]:
+    """`steps` equal steps between consecutive times: one scan, a checkpoint a step.
+
+    Differentiates in both modes. The CFL number is watched, not controlled.
+    """
+
+    def interval(progress: _Progress, t_end: Float[Array, ""]):
+        t_begin = progress.t
+        dt = (t_end - t_begin) / steps
+
+        @jax.checkpoint
+        def advance(carry, i):
+            u, cfl, failed_at = carry
+            # Not accumulated: thousands of additions of dt would drift in single precision.
+            t = t_begin + i.astype(dt.dtype) * dt
+            number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
+            unstable = number > stepper.cfl_limit * (1.0 + _SLACK)
+            failed_at = jnp.where(unstable, jnp.minimum(failed_at, t), failed_at)
+            return (stepper.step(field, t, u, dt), jnp.maximum(cfl, number), failed_at), None
+
+        (u, cfl, failed_at), _ = lax.scan(
+            advance, (progress.u, progress.cfl, progress.failed_at), jnp.arange(steps)
+        )
+        finite = jnp.all(jnp.isfinite(u))
+        failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
+        return _Progress(t_end, u, cfl, progress.steps + steps, finite, failed_at), u
+
+    initial = _start(u0, t0)
+    last, states = lax.scan(interval, initial, save_at)
+    outcome = first_failure(
+        (~initial.finite, Outcome.bad_initial),
+        (last.cfl > stepper.cfl_limit * (1.0 + _SLACK), Outcome.unstable),
+        (~last.finite, Outcome.not_finite),
+    )
+    return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)
+
+
+def cfl_steps(
+    field: FiniteVolume,
+    u0: State,
+    t0: Float[Array, ""],
+    save_at: Float[Array, " time"],
+    stepper: AbstractExplicit,
+    cfl: Float[Array, ""],
+    max_steps: int,
+) -> tuple[Float[Array, "time channels *space"], Status]:
+    """Steps that keep the CFL number at or below `cfl`; differentiates in reverse mode."""
+
+    # The loop must not follow derivatives into the choice of the step: see the module docstring.
+    def rate_at(t: Float[Array, ""], u: State) -> Float[Array, ""]:
+        return lax.stop_gradient(field.stability_rate(t, u).astype(t.dtype))
+
+    def interval(progress: _Progress, t_end: Float[Array, ""]):
+        def unfinished(p: _Progress):
+            return (p.t < t_end) & p.finite & (p.steps < max_steps)
+
+        def advance(p: _Progress) -> _Progress:
+            left = t_end - p.t
+            now = rate_at(p.t, p.u)
+            trial = jnp.minimum(left, cfl / jnp.maximum(now, 1e-30))
+            # A boundary value may grow within the step, from zero even: look where it leads.
+            rate = jnp.maximum(now, rate_at(p.t + trial, p.u))
+            wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
+            count = jnp.clip(jnp.nan_to_num(wanted, nan=1.0), 1.0, float(max_steps))
+            dt = left / count
+            u_next = stepper.step(field, p.t, p.u, dt)
+            t_next = jnp.where(count == 1, t_end, p.t + dt)
+            finite = jnp.all(jnp.isfinite(u_next))
+            return _Progress(
+                t=t_next,
+                u=u_next,
+                cfl=jnp.maximum(p.cfl, lax.stop_gradient(dt) * rate),
+                steps=p.steps + 1,
+                finite=finite,
+                failed_at=jnp.where(finite, p.failed_at, t_next),
+            )
+
+        last = eqxi.while_loop(
+            unfinished, advance, progress, max_steps=max_steps, kind="checkpointed"
+        )
+        return last, last.u
+
+    initial = _start(u0, t0)
+    last, states = lax.scan(interval, initial, save_at)
+    reached = last.t >= save_at[-1]
+    outcome = first_failure(
+        (~initial.finite, Outcome.bad_initial),
+        (~last.finite, Outcome.not_finite),
+        (~reached, Outcome.too_many_steps),
+    )
+    return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)

@@ -1,0 +1,79 @@
+"""What `solve` returns: the states at the save times, and how it went."""
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Outcome(eqx.Enumeration):
+    """How a solve ended; each failure says what to do."""
+
+    success = "The solve reached its last save time."
+    bad_times = (
+        "solve expected finite t0 < t1 and strictly increasing save times within [t0, t1], got "
+        "others; sort them, remove duplicates and check t0 and t1."
+    )
+    bad_initial = (
+        "solve expected a finite initial state, got NaN or infinity in u0; check the initial "
+        "condition."
+    )
+    unstable = (
+        "solve expected a CFL number within the stepper's limit, got a larger one with the given "
+        "steps; raise steps, or leave it out to step by the CFL number (throw=False returns the "
+        "status, with the time and the CFL number)."
+    )
+    not_finite = (
+        "solve expected a finite state, got NaN or infinity on the way; lower cfl and check the "
+        "boundary values and parameters (throw=False returns the status, with the time)."
+    )
+    too_many_steps = (
+        "solve expected to reach t1 within max_steps steps, got no further; raise max_steps, or "
+        "coarsen the grid (throw=False returns the status, with the time)."
+    )
+    no_convergence = (
+        "solve expected the implicit solver to converge, got a failure; loosen its tolerances "
+        "(throw=False returns the status)."
+    )
+
+
+class Status(eqx.Module):
+    """How a solve went.
+
+    Attributes:
+        outcome: an `Outcome`; its message names the cause and the remedy.
+        time: where it failed, or the last save time. A state that is not finite is dated by the
+            step that made it with CFL-controlled steps, by the next save time with fixed steps.
+        cfl: the largest CFL number of a step; zero for implicit steppers, which have no limit.
+        steps: number of time steps.
+    """
+
+    outcome: Outcome
+    time: Float[Array, "..."]
+    cfl: Float[Array, "..."]
+    steps: Int[Array, "..."]
+
+    @property
+    def ok(self) -> Bool[Array, "..."]:
+        """Whether the solve succeeded."""
+        return self.outcome == Outcome.success
+
+
+class Solution(eqx.Module):
+    """States of a solve.
+
+    Attributes:
+        times: the save times.
+        states: cell averages at these times, ``(time, channels, *space)``.
+        status: how it went.
+    """
+
+    times: Float[Array, "..."]
+    states: Float[Array, "..."]
+    status: Status
+
+
+def first_failure(*checks: tuple[Bool[Array, ""], Outcome]) -> Outcome:
+    """The outcome of the first check that holds, else success."""
+    outcome = Outcome.success
+    for failed, name in reversed(checks):
+        outcome = Outcome.where(failed, name, outcome)
+    return outcome

@@ -1,0 +1,143 @@
+"""`solve`: a finite-volume field, an initial state and save times in; states and a status out."""
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float
+
+from ..finite_volume import FiniteVolume
+from .explicit import cfl_steps, equal_steps
+from .implicit import Implicit
+from .solution import Outcome, Solution, Status
+from .stepper import SSPRK3, AbstractExplicit, AbstractStepper
+
+
+def solve(
+    field: FiniteVolume,
+    u0: ArrayLike,
+    *,
+    t0: ArrayLike = 0.0,
+    t1: ArrayLike,
+    save_at: ArrayLike | Sequence[float] | None = None,
+    cfl: float = 0.4,
+    steps: int | None = None,
+    max_steps: int = 100_000,
+    stepper: AbstractStepper | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Integrate ``du/dt = field(t, u)`` from t0 and return the states at the save times.
+
+    Works under ``jax.jit`` and ``jax.vmap`` with everything but `steps`, `cfl` and the schemes
+    traced. With `steps` it differentiates in forward and reverse mode (memory: one state a step);
+    without, in reverse mode (memory: bounded by online checkpointing).
+
+    Args:
+        field: the discretised law.
+        u0: cell averages at t0, ``(channels, *grid.shape)``; its precision is that of the solve.
+        t0: initial time.
+        t1: final time, and the only save time unless `save_at` says otherwise.
+        save_at: strictly increasing times in [t0, t1]; t0 itself may be among them.
+        cfl: CFL number (convective and diffusive together, see `FiniteVolume.stability_rate`) that
+            the time step keeps to; unused with `steps` and by implicit steppers.
+        steps: with a number, that many equal steps between consecutive save times (and from t0 to
+            the first one); the fast path. A step beyond the stepper's CFL limit is reported.
+        max_steps: most steps the CFL-controlled or implicit loop takes.
+        stepper: `SSPRK3` (default), `SSPRK2`, `SSPRK1`, or `Implicit` for stiff diffusion.
+        throw: raise when the solve fails; otherwise the status says so, and the states from
+            there on mean nothing.
+
+    Raises:
+        ValueError: for wrong shapes, options or times that are known when the call is made.
+        equinox.EquinoxRuntimeError: for failures found on the way, where `throw`.
+    """
+    stepper = SSPRK3() if stepper is None else stepper
+    u0 = jnp.asarray(u0)
+    if not jnp.issubdtype(u0.dtype, jnp.floating):
+        raise ValueError(
+            f"solve expected u0 of a floating-point type, got {u0.dtype}; convert it first."
+        )
+    field.check_state(u0)
+    _check_options(cfl, steps, max_steps, stepper)
+    save_at = t1 if save_at is None else save_at
+    _check_times(t0, t1, save_at)
+    dtype = jnp.result_type(float)
+    start, stop = jnp.asarray(t0).astype(dtype), jnp.asarray(t1).astype(dtype)
+    times = jnp.atleast_1d(jnp.asarray(save_at).astype(dtype))
+    states, status = _integrate(
+        field, u0, start, stop, times, jnp.asarray(cfl, dtype), steps, max_steps, stepper
+    )
+    if throw:
+        states = status.outcome.error_if(states, ~status.ok)
+    return Solution(times, states, status)
+
+
+@eqx.filter_jit
+def _integrate(
+    field: FiniteVolume,
+    u0: Float[Array, "channels *space"],
+    t0: Float[Array, ""],
+    t1: Float[Array, ""],
+    times: Float[Array, " time"],
+    cfl: Float[Array, ""],
+    steps: int | None,
+    max_steps: int,
+    stepper: AbstractStepper,
+) -> tuple[Float[Array, "time channels *space"], Status]:
+    if isinstance(stepper, AbstractExplicit):
+        if steps is None:
+            states, status = cfl_steps(field, u0, t0, times, stepper, cfl, max_steps)
+        else:
+            states, status = equal_steps(field, u0, t0, times, stepper, steps)
+    elif isinstance(stepper, Implicit):
+        states, status = stepper.integrate(field, u0, t0, times, max_steps)
+    else:
+        raise TypeError(
+            "solve expected stepper to be SSPRK1, SSPRK2, SSPRK3 or Implicit, got "
+            f"{type(stepper).__name__}; use one of these."
+        )
+    # Traced times cannot be checked when the call is made.
+    ends_ok = jnp.isfinite(t0) & jnp.isfinite(t1) & (t0 < t1)
+    ordered = jnp.all(jnp.diff(times) > 0) & (times[0] >= t0) & (times[-1] <= t1)
+    outcome = Outcome.where(ends_ok & ordered, status.outcome, Outcome.bad_times)
+    return states, eqx.tree_at(lambda s: s.outcome, status, outcome)
+
+
+def _check_options(cfl: float, steps: int | None, max_steps: int, stepper: AbstractStepper) -> None:
+    if not (math.isfinite(cfl) and 0 < cfl <= stepper.cfl_limit):
+        raise ValueError(
+            f"solve expected 0 < cfl <= {stepper.cfl_limit} for {type(stepper).__name__}, got "
+            f"{cfl}; beyond the limit the scheme is unstable, choose for example cfl=0.4."
+        )
+    for name, value in (("steps", steps), ("max_steps", max_steps)):
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(
+                f"solve expected {name} to be a whole number >= 1, got {value}; "
+                f"ask for at least one step."
+            )
+
+
+def _check_times(t0: ArrayLike, t1: ArrayLike, save_at: ArrayLike | Sequence[float]) -> None:
+    """Refuse times that are wrong, as far as they are known now."""
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((t0, t1, save_at))):
+        return
+    start, stop = np.asarray(t0, dtype=float), np.asarray(t1, dtype=float)
+    times = np.atleast_1d(np.asarray(save_at, dtype=float))
+    if start.ndim or stop.ndim or times.ndim != 1 or times.size == 0:
+        raise ValueError(
+            "solve expected scalars t0 and t1 and one axis of save times, got shapes "
+            f"{start.shape}, {stop.shape} and {times.shape}; use jax.vmap for batches."
+        )
+    if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
+        raise ValueError(
+            f"solve expected finite times t0 < t1, got t0={start} and t1={stop}; order them."
+        )
+    if not (np.all(np.diff(times) > 0) and start <= times[0] and times[-1] <= stop):
+        raise ValueError(
+            f"solve expected strictly increasing save_at within [{start}, {stop}], got times from "
+            f"{times[0]} to {times[-1]}; sort them, remove duplicates and stay within [t0, t1]."
+        )
