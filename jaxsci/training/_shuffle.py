@@ -40,23 +40,33 @@ def permute(
     """
     bits = max(2, (n - 1).bit_length())
 
-    def walk(x):
-        return jnp.where(x < n, x, _feistel(x, bits, keys))
+    def walk(carry):
+        x, outside = carry
+        x = jnp.where(outside, _feistel(x, bits, keys), x)
+        return x, x >= n
 
-    start = _feistel(index.astype(jnp.uint32), bits, keys)
-    return jax.lax.while_loop(lambda x: jnp.any(x >= n), walk, start).astype(jnp.int32)
+    start = (index.astype(jnp.uint32), jnp.ones(index.shape, bool))
+    x, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), walk, start)
+    return x.astype(jnp.int32)
 
 
-def _feistel(x: UInt32[Array, " batch"], bits: int, keys: UInt32[Array, "batch rounds"]):
-    # With an odd number of bits the halves differ by one and swap sizes at every round.
+def _feistel(
+    x: UInt32[Array, " batch"], bits: int, keys: UInt32[Array, "batch rounds"]
+) -> UInt32[Array, " batch"]:
     low = bits // 2
     high = bits - low
-    for i in range(_ROUNDS):
+
+    def one(x, key, low, high):
         left, right = x >> low, x & ((1 << low) - 1)
-        left = left ^ (_mix(right ^ keys[:, i]) >> (32 - high))
-        x = (right << high) | left
-        low, high = high, low
-    return x
+        left = left ^ (_mix(right ^ key) >> (32 - high))
+        return (right << high) | left
+
+    def two(i, x):
+        # With an odd number of bits the halves differ by one and swap sizes at every round.
+        x = one(x, keys[:, 2 * i], low, high)
+        return one(x, keys[:, 2 * i + 1], high, low)
+
+    return jax.lax.fori_loop(0, _ROUNDS // 2, two, x)
 
 
 def _mix(h: UInt32[Array, " batch"]) -> UInt32[Array, " batch"]:

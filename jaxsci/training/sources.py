@@ -49,8 +49,9 @@ class ArraySource(eqx.Module):
     key: Array
 
     def __init__(self, arrays: PyTree, batch_size: int, *, key: Array):
-        _check_examples(arrays, batch_size, "ArraySource")
+        # Converted first: a large float64 may become infinite in float32.
         self.arrays = jax.tree.map(jnp.asarray, arrays)
+        _check_examples(self.arrays, batch_size, "ArraySource")
         self.batch_size = batch_size
         self.key = key
         if self.size * batch_size >= 2**31:
@@ -68,7 +69,7 @@ class ArraySource(eqx.Module):
         """Return the examples of batch `position`, each leaf ``(batch_size, ...)``."""
         n, size = self.size, self.batch_size
         position = jnp.asarray(position, jnp.int32)
-        # s B = (q n + r) B with s = q n + r: epochs and offsets stay small where s B would overflow.
+        # With s = q n + r, s B = (q B) n + r B: epochs and offsets stay small where s B overflows.
         offset = (position % n) * size
         first_epoch = (position // n) * size + offset // n
         element = offset % n + jnp.arange(size, dtype=jnp.int32)
@@ -136,23 +137,23 @@ def _padded(arrays: PyTree, order: np.ndarray, batch_size: int) -> Iterator[tupl
 
 def _check_examples(arrays: PyTree, batch_size: int, who: str) -> int:
     """Check the leading axes, the batch size and the values; return the number of examples."""
-    leaves = [
-        (jax.tree_util.keystr(path) or "arrays", array)
+    leaves = {
+        jax.tree_util.keystr(path) or "arrays": array
         for path, array in jax.tree_util.tree_leaves_with_path(arrays)
-    ]
-    sizes = {name: np.shape(array)[0] if np.ndim(array) else None for name, array in leaves}
-    if not leaves or len(set(sizes.values())) != 1 or None in sizes.values():
+    }
+    shapes = {name: np.shape(array) for name, array in leaves.items()}
+    if len({shape[:1] for shape in shapes.values()}) != 1 or () in shapes.values():
         raise ValueError(
-            f"{who} expected arrays with one common leading axis (examples), got leading sizes "
-            f"{sizes}; stack the examples along axis 0 of every array."
+            f"{who} expected arrays with one common leading axis (examples), got shapes {shapes}; "
+            "stack the examples along axis 0 of every array."
         )
-    n = next(iter(sizes.values()))
+    n = next(iter(shapes.values()))[0]
     if n == 0 or batch_size < 1:
         raise ValueError(
             f"{who} expected at least one example and batch_size >= 1, got {n} examples and "
             f"batch_size={batch_size}; check the selection of the data."
         )
-    for name, array in leaves:
+    for name, array in leaves.items():
         if jnp.issubdtype(array.dtype, jnp.inexact):
             bad = ~np.isfinite(np.asarray(array))
             if bad.any():

@@ -49,15 +49,17 @@ def init_state(
         ema: whether to carry a moving average of the parameters.
     """
     return TrainState(
-        model=_copy(model),
-        opt_state=_copy(optimizer.init(eqx.filter(model, eqx.is_inexact_array))),
-        ema=_copy(model) if ema else None,
+        model=copy_arrays(model),
+        opt_state=copy_arrays(optimizer.init(eqx.filter(model, eqx.is_inexact_array))),
+        ema=copy_arrays(model) if ema else None,
         step=jnp.zeros((), jnp.int32),
         position=jnp.zeros((), jnp.int32),
     )
 
 
-def _copy(tree: PyTree) -> PyTree:
+def copy_arrays(tree: PyTree) -> PyTree:
+    """Copy every array, so that neither tree is touched when the other is donated."""
+
     def copy(leaf):
         if not eqx.is_array(leaf):
             return leaf

@@ -80,8 +80,8 @@ def make_train_step(
         model = eqx.combine(optax.apply_updates(params, updates), rest)
         metrics = metrics | {
             "loss": loss,
-            "grad_norm": optax.global_norm(grads),
-            "update_norm": optax.global_norm(updates),
+            "grad_norm": optax.tree.norm(grads),
+            "update_norm": optax.tree.norm(updates),
         }
         state = TrainState(
             model=model,
@@ -118,6 +118,7 @@ def _accumulate(value_and_grad, model: PyTree, batch: PyTree, key: Array, pieces
 
 def _cut(batch: PyTree, pieces: int) -> PyTree:
     """Split the leading axis of every leaf into `pieces`."""
+    batch = jax.tree.map(jnp.asarray, batch)
     sizes = {x.shape[0] if x.ndim else None for x in jax.tree.leaves(batch)}
     size = sizes.pop() if len(sizes) == 1 else None
     if size is None or size % pieces:

@@ -1,0 +1,67 @@
+"""How far a run is: a bar on a terminal, now and then a line anywhere else. Both go to stderr."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+# Seconds between two lines where there is no terminal: a log of a long run stays readable.
+_LINE_EVERY = 10.0
+
+Report = Callable[[int, float], None]
+
+
+@contextmanager
+def report_progress(steps: int, *, start: int, enabled: bool) -> Iterator[Report]:
+    """Yield ``report(step, loss)``, to be called as the run goes on.
+
+    Args:
+        steps: the last step.
+        start: the step that the run starts or resumes from.
+        enabled: False reports nothing.
+    """
+    console = Console(stderr=True)
+    describe = _Describe(steps)
+    if not enabled:
+        yield lambda step, loss: None
+    elif console.is_terminal:
+        columns = (BarColumn(bar_width=30), TextColumn("{task.description}"))
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task("compiling", total=steps, completed=start)
+            yield lambda step, loss: bar.update(
+                task, completed=step, description=describe(step, loss)
+            )
+    else:
+        last = -_LINE_EVERY
+
+        def report(step: int, loss: float) -> None:
+            nonlocal last
+            line = describe(step, loss)
+            if time.monotonic() - last >= _LINE_EVERY or step == steps:
+                last = time.monotonic()
+                console.print(line, highlight=False, soft_wrap=True)
+
+        yield report
+
+
+class _Describe:
+    """Words for one moment; the rate counts from the first report, which leaves compilation out."""
+
+    def __init__(self, steps: int):
+        self.steps = steps
+        self.first: tuple[int, float] | None = None
+
+    def __call__(self, step: int, loss: float) -> str:
+        now = time.monotonic()
+        text = f"step {step}/{self.steps}  loss {loss:.4g}"
+        if self.first is None:
+            self.first = (step, now)
+        elif step > self.first[0]:
+            rate = (step - self.first[0]) / max(now - self.first[1], 1e-9)
+            left = timedelta(seconds=round((self.steps - step) / rate))
+            text += f"  {rate:.3g} steps/s  {left} left"
+        return text

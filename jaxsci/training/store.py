@@ -1,0 +1,224 @@
+"""A pytree of arrays in a folder: written atomically, verified when read.
+
+The arrays go through orbax, as a plain dictionary numbered in the order of the leaves. A JSON
+manifest beside them names every leaf with its shape and dtype, so that a folder written for another
+model is refused with the first leaf that differs, and every file with its size and checksum, so
+that damage is found before anything is read. Nothing is pickled.
+"""
+
+import json
+import os
+import shutil
+import zlib
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import Array, PyTree
+
+UNFINISHED = ".unfinished"
+DELETED = ".deleted"
+
+_FORMAT = 1
+_ARRAYS = "arrays"
+_MANIFEST = "manifest.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, incomplete, or belongs to another run or model."""
+
+
+def save_model(path: str | Path, model: PyTree, *, overwrite: bool = False) -> None:
+    """Write the arrays of `model` into the folder `path`.
+
+    Args:
+        path: the folder to create.
+        model: any pytree; leaves that are not arrays (functions, sizes) are not stored.
+        overwrite: replace what is there.
+
+    Raises:
+        FileExistsError: if `path` exists and `overwrite` is off.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"save_model expected a new folder, got {path}, which exists; choose another path or "
+            "pass overwrite=True."
+        )
+    write_tree(path, model, {}, overwrite=overwrite)
+
+
+def load_model(path: str | Path, like: PyTree) -> PyTree:
+    """Return `like` with the arrays stored in the folder `path`.
+
+    Args:
+        path: a folder written by `save_model`.
+        like: a model of the same structure, for instance freshly initialised.
+
+    Raises:
+        CheckpointError: if the folder is missing or damaged, or holds another model.
+    """
+    return read_tree(Path(path), like, remedy="write it again with save_model")[0]
+
+
+def write_tree(
+    folder: Path, tree: PyTree, record: dict[str, Any], *, overwrite: bool = False
+) -> None:
+    """Write the arrays of `tree` and a JSON `record`; the folder appears only when complete."""
+    folder = folder.resolve()
+    scratch, old = (
+        folder.with_name(folder.name + UNFINISHED),
+        folder.with_name(folder.name + DELETED),
+    )
+    for left_over in (scratch, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        arrays = _numbered([_raw(leaf) for leaf in _leaves(tree)])
+        checkpointer.save(scratch / _ARRAYS, args=ocp.args.StandardSave(arrays))  # pyright: ignore[reportCallIssue]
+    content = {
+        "format": _FORMAT,
+        "leaves": _describe(tree),
+        "files": {name: _digest(scratch / name) for name in _files(scratch)},
+        "record": record,
+    }
+    with (scratch / _MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump({"checksum": _checksum(content), "content": content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if overwrite and folder.exists():
+        folder.rename(old)
+    scratch.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[str, Any]]:
+    """Read what `write_tree` wrote, in the structure and on the devices of `like`.
+
+    Args:
+        folder: the folder.
+        like: a pytree whose arrays have the shapes and dtypes of those stored.
+        remedy: what to do about a damaged folder; ends the error's sentence.
+
+    Returns:
+        The tree, and the record stored with it.
+
+    Raises:
+        CheckpointError: see `load_model`.
+    """
+    folder = folder.resolve()
+    content = _read_manifest(folder, remedy)
+    for name, expected in content["files"].items():
+        received = _digest(folder / name) if (folder / name).is_file() else "no file"
+        if received != expected:
+            raise CheckpointError(
+                f"Checkpoint {folder} is damaged: expected {name} to have {expected}, got "
+                f"{received}; {remedy}."
+            )
+    _check_structure(folder, content["leaves"], _describe(like))
+    targets = [_raw(leaf) for leaf in _leaves(like)]
+    abstract = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for x in targets]
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        stored = checkpointer.restore(
+            folder / _ARRAYS,
+            args=ocp.args.StandardRestore(_numbered(abstract)),  # pyright: ignore[reportCallIssue]
+        )
+    return _rebuild(like, [stored.get(str(i), x) for i, x in enumerate(targets)]), content["record"]
+
+
+def _read_manifest(folder: Path, remedy: str) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        content, checksum = manifest["content"], manifest["checksum"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"Checkpoint {folder} is damaged or incomplete: expected a readable {_MANIFEST}, got "
+            f"{error!r}; {remedy}."
+        ) from error
+    if _checksum(content) != checksum:
+        raise CheckpointError(
+            f"Checkpoint {folder} is damaged: expected {_MANIFEST} to have checksum {checksum}, "
+            f"got {_checksum(content)}; {remedy}."
+        )
+    if content["format"] != _FORMAT:
+        raise CheckpointError(
+            f"Checkpoint {folder} expected format {_FORMAT}, got {content['format']}; read it with "
+            "the version of the library that wrote it."
+        )
+    return content
+
+
+def _check_structure(folder: Path, stored: list[dict], given: list[dict]) -> None:
+    for old, new in zip_longest(stored, given):
+        expected, received = _sketch(old), _sketch(new)
+        if expected != received:
+            raise CheckpointError(
+                f"Checkpoint {folder} belongs to another model or optimiser: expected {expected}, "
+                f"as stored, got {received}; build the model with the configuration it was trained "
+                "with, or use another folder."
+            )
+
+
+def _sketch(entry: dict | None) -> str:
+    if entry is None:
+        return "no further leaf"
+    return f"leaf {entry['name']} of {entry['dtype']}{list(entry['shape'])}"
+
+
+def _leaves(tree: PyTree) -> list[Array]:
+    return jax.tree.leaves(eqx.filter(tree, eqx.is_array))
+
+
+def _describe(tree: PyTree) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": jax.tree_util.keystr(path, simple=True, separator="."),
+            "shape": list(leaf.shape),
+            "dtype": str(leaf.dtype),
+        }
+        for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_array))
+    ]
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw(leaf: Array) -> Array:
+    """Random keys are stored as their data."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _numbered(arrays: list[Any]) -> dict[str, Any]:
+    # Orbax refuses arrays without elements, and a dictionary without arrays; their shapes, in the
+    # manifest, say all there is to say.
+    kept = {str(i): array for i, array in enumerate(arrays) if np.prod(array.shape) > 0}
+    return kept or {"empty": jnp.zeros((1,), jnp.float32)}
+
+
+def _rebuild(like: PyTree, arrays: list[Array]) -> PyTree:
+    dynamic, static = eqx.partition(like, eqx.is_array)
+    old, structure = jax.tree.flatten(dynamic)
+    new = [
+        jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf)) if _is_key(leaf) else data
+        for leaf, data in zip(old, arrays, strict=True)
+    ]
+    return eqx.combine(jax.tree.unflatten(structure, new), static)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    data = path.read_bytes()
+    return f"{len(data)} bytes with crc32 {zlib.crc32(data):08x}"
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(content, sort_keys=True).encode()):08x}"

@@ -1,0 +1,166 @@
+import json
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from jaxsci.training import ArraySource, CheckpointError, Checkpoints, fit
+
+
+@pytest.fixture
+def run(problem, key, tmp_path):
+    """Train in a folder of `tmp_path`; stop as if killed at the validation of step `die_at`."""
+
+    def noisy_loss(model, batch, key):
+        # Randomness in the loss, so that resuming with other keys would show.
+        x, y = batch
+        x = x + 0.1 * jax.random.normal(key, x.shape)
+        return jnp.mean((jax.vmap(model)(x) - y) ** 2), {}
+
+    def train(folder, *, die_at=None, steps=60, key=key, model=problem.model, **options):
+        validations = []
+
+        def validate(model):
+            validations.append(None)
+            if die_at is not None and len(validations) * 4 >= die_at:
+                raise KeyboardInterrupt
+            return {"loss": jnp.sum(model.w**2)}
+
+        return fit(
+            model,
+            noisy_loss,
+            ArraySource(problem.arrays, 8, key=jax.random.key(7)),
+            optax.adam(1e-2),
+            key=key,
+            steps=steps,
+            micro_batches=2,
+            ema_decay=0.9,
+            validate=validate,
+            validate_every=4,
+            checkpoint=tmp_path / folder,
+            checkpoint_every=10,
+            metrics_path=tmp_path / folder / "metrics.jsonl",
+            log_every=3,
+            progress=False,
+            **options,
+        )
+
+    return train
+
+
+def _lines(path):
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k != "wall_time"} for record in records]
+
+
+@pytest.mark.parametrize("die_at", [4, 24, 40])
+def test_resumed_run_equals_the_uninterrupted_one(run, tmp_path, die_at):
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("cut", die_at=die_at)
+    # As after a kill in the middle of a line.
+    with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 39, "lo')
+    resumed = run("cut")
+    chex.assert_trees_all_equal(resumed.state, whole.state)
+    chex.assert_trees_all_equal(resumed.best_model, whole.best_model)
+    assert resumed.best_value == whole.best_value
+    lines = _lines(tmp_path / "cut" / "metrics.jsonl")
+    assert lines == _lines(tmp_path / "whole" / "metrics.jsonl")
+    steps = [record["step"] for record in lines]
+    assert steps == sorted({*range(3, 61, 3), *range(4, 61, 4)})
+    assert [record["step"] for record in resumed.history] == steps
+
+
+def test_other_keys_give_another_run(run):
+    # The equality above is not an equality of everything with everything.
+    assert not jnp.array_equal(
+        run("a").state.model.w, run("b", key=jax.random.key(5)).state.model.w
+    )
+
+
+def test_finished_and_stopped_runs_are_not_continued(run):
+    done = run("done")
+    again = run("done")
+    chex.assert_trees_all_equal(again.state, done.state)
+    assert again.history == done.history
+    stopped = run("stopped", patience=2)  # the sum of squares grows from zero at once
+    assert stopped.status == "stopped_early"
+    again = run("stopped", patience=2)
+    assert again.status == "stopped_early"
+    assert int(again.state.step) == int(stopped.state.step) == 12
+
+
+def test_longer_run_continues(run):
+    run("long", steps=30)
+    chex.assert_trees_all_equal(run("long").state.model, run("once").state.model)
+
+
+def test_newest_checkpoints_are_kept(run, tmp_path):
+    run("kept", keep=2)
+    assert Checkpoints(tmp_path / "kept").steps() == [50, 60]
+
+
+def test_left_overs_of_a_killed_process_are_removed(run, tmp_path):
+    run("left")
+    for name in ("70.unfinished", "10.deleted"):
+        (tmp_path / "left" / name).mkdir()
+    run("left")
+    names = {entry.name for entry in (tmp_path / "left").iterdir()}
+    assert names == {"40", "50", "60", "metrics.jsonl"}
+
+
+def test_other_model_key_and_length_are_refused(run, problem):
+    run("run")
+    wide = type(problem.model)(jnp.zeros((2, 5)), jnp.zeros(2))
+    sentence = (
+        r"another model or optimiser: expected leaf best.w of float32\[2, 3\], as stored, got "
+        r"leaf best.w of float32\[2, 5\]; build the model"
+    )
+    with pytest.raises(CheckpointError, match=sentence):
+        run("run", model=wide)
+    with pytest.raises(CheckpointError, match=r"expected the random key it was trained with"):
+        run("run", key=jax.random.key(1))
+    with pytest.raises(CheckpointError, match=r"run of at least 60 steps, got steps=50"):
+        run("run", steps=50)
+
+
+def test_damaged_checkpoint_is_refused_and_an_older_one_taken_on_request(run, tmp_path):
+    whole = run("whole")
+    run("cut", steps=40)
+    newest = tmp_path / "cut" / "40"
+    largest = max(newest.rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
+    largest.write_bytes(largest.read_bytes()[:-1])
+    sentence = (
+        rf"{newest} is damaged: expected .*{largest.name} to have \d+ bytes.*; delete the folder "
+        rf"{newest} to resume from step 30"
+    )
+    with pytest.raises(CheckpointError, match=sentence):
+        run("cut")
+    (newest / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"incomplete: expected a readable manifest.json"):
+        run("cut")
+    newest.rename(tmp_path / "away")
+    chex.assert_trees_all_equal(run("cut").state, whole.state)
+
+
+def test_metrics_of_something_else_are_refused(run, problem, loss_fn, key, tmp_path):
+    source = ArraySource(problem.arrays, 8, key=key)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("not json\n")
+    with pytest.raises(FileExistsError, match=r"expected a new metrics file"):
+        fit(problem.model, loss_fn, source, optax.sgd(0.1), key=key, steps=3, metrics_path=path)
+    with pytest.raises(ValueError, match=r"one JSON object with a step a line"):
+        fit(
+            problem.model,
+            loss_fn,
+            source,
+            optax.sgd(0.1),
+            key=key,
+            steps=3,
+            metrics_path=path,
+            checkpoint=tmp_path / "run",
+        )
+    assert path.read_text() == "not json\n"

@@ -1,0 +1,88 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsci.training import CheckpointError, load_model, save_model
+
+
+def _tree(key):
+    """Every kind of leaf: several dtypes, a random key, no elements, a scalar, a function."""
+    return {
+        "float": jax.random.normal(key, (3, 4)),
+        "half": jax.random.normal(key, (5,)).astype(jnp.bfloat16),
+        "count": jnp.asarray(7, jnp.int32),
+        "none": jnp.zeros((0, 2)),
+        "flag": jnp.array([True, False]),
+        "key": key,
+        "function": jax.nn.gelu,
+    }
+
+
+def test_model_comes_back_bit_for_bit(tmp_path, key):
+    tree, like = _tree(key), _tree(jax.random.key(99))
+    save_model(tmp_path / "model", tree)
+    loaded = load_model(tmp_path / "model", like)
+    assert jax.random.key_data(loaded["key"]).tolist() == jax.random.key_data(key).tolist()
+    for name in ("float", "half", "count", "none", "flag"):
+        assert loaded[name].dtype == tree[name].dtype
+        np.testing.assert_array_equal(loaded[name], tree[name])
+    assert loaded["function"] is jax.nn.gelu
+
+
+def test_tree_without_arrays(tmp_path):
+    save_model(tmp_path / "model", {"f": jnp.sin})
+    assert load_model(tmp_path / "model", {"f": jnp.cos}) == {"f": jnp.cos}
+
+
+def test_existing_folder_is_kept_unless_told(tmp_path):
+    save_model(tmp_path / "model", jnp.zeros(3))
+    with pytest.raises(FileExistsError, match=r"expected a new folder, got .*overwrite=True"):
+        save_model(tmp_path / "model", jnp.ones(3))
+    save_model(tmp_path / "model", jnp.ones(3), overwrite=True)
+    np.testing.assert_array_equal(load_model(tmp_path / "model", jnp.zeros(3)), jnp.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        ({"a": jnp.zeros(4)}, r"expected leaf a of float32\[3\], as stored, got .* float32\[4\]"),
+        ({"a": jnp.zeros(3, jnp.int32)}, r"got leaf a of int32\[3\]"),
+        ({"b": jnp.zeros(3)}, r"got leaf b of"),
+        ({"a": jnp.zeros(3), "b": jnp.zeros(1)}, r"expected no further leaf, .*got leaf b"),
+        ({}, r"got no further leaf"),
+    ],
+)
+def test_first_differing_leaf_is_named(tmp_path, like, message):
+    save_model(tmp_path / "model", {"a": jnp.zeros(3)})
+    with pytest.raises(CheckpointError, match=message):
+        load_model(tmp_path / "model", like)
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"damaged or incomplete.*save_model"):
+        load_model(tmp_path / "nothing", jnp.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:],
+    ],
+    ids=["half", "empty", "last bit", "an early bit"],
+)
+def test_every_damaged_file_is_found(tmp_path, damage):
+    folder = tmp_path / "model"
+    save_model(folder, jax.random.normal(jax.random.key(0), (64, 64)))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(damage(whole))
+        with pytest.raises(CheckpointError, match=rf"damaged.*expected .*{file.name}"):
+            load_model(folder, jnp.zeros((64, 64)))
+        file.write_bytes(whole)
+    load_model(folder, jnp.zeros((64, 64)))
