@@ -61,10 +61,9 @@ def test_result_does_not_depend_on_dispatch(problem, loss_fn, source, key):
             validate_every=every,
             progress=False,
         )
-        for n, every in ((1, 40), (7, 9), (40, 40))
+        for n, every in ((1, 40), (7, 9))
     ]
-    for other in results[1:]:
-        chex.assert_trees_all_equal(results[0].state, other.state)
+    chex.assert_trees_all_equal(results[0].state, results[1].state)
 
 
 def test_fit_compiles_once_over_epochs_with_a_ragged_end(problem, loss_fn, source, key):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import chex
 import jax
@@ -9,15 +10,16 @@ import pytest
 from jaxsci.training import ArraySource, CheckpointError, Checkpoints, fit
 
 
+def _noisy_loss(model, batch, key):
+    # Randomness in the loss, so that resuming with other keys would show.
+    x, y = batch
+    x = x + 0.1 * jax.random.normal(key, x.shape)
+    return jnp.mean((jax.vmap(model)(x) - y) ** 2), {}
+
+
 @pytest.fixture
 def run(problem, key, tmp_path):
     """Train in a folder of `tmp_path`; stop as if killed at the validation of step `die_at`."""
-
-    def noisy_loss(model, batch, key):
-        # Randomness in the loss, so that resuming with other keys would show.
-        x, y = batch
-        x = x + 0.1 * jax.random.normal(key, x.shape)
-        return jnp.mean((jax.vmap(model)(x) - y) ** 2), {}
 
     def train(folder, *, die_at=None, steps=60, key=key, model=problem.model, **options):
         validations = []
@@ -30,7 +32,7 @@ def run(problem, key, tmp_path):
 
         return fit(
             model,
-            noisy_loss,
+            _noisy_loss,
             ArraySource(problem.arrays, 8, key=jax.random.key(7)),
             optax.adam(1e-2),
             key=key,
@@ -50,14 +52,30 @@ def run(problem, key, tmp_path):
     return train
 
 
+@pytest.fixture(scope="module")
+def finished():
+    """The result and the folder of the uninterrupted run, made by the first test that asks."""
+    return {}
+
+
+@pytest.fixture
+def whole(run, finished, tmp_path, tmp_path_factory):
+    """The uninterrupted run, with a copy of its folder in ``tmp_path / "whole"``."""
+    if not finished:
+        finished["result"] = run("whole")
+        finished["folder"] = tmp_path_factory.mktemp("runs") / "whole"
+        shutil.copytree(tmp_path / "whole", finished["folder"])
+    shutil.copytree(finished["folder"], tmp_path / "whole", dirs_exist_ok=True)
+    return finished["result"]
+
+
 def _lines(path):
     records = [json.loads(line) for line in path.read_text().splitlines()]
     return [{k: v for k, v in record.items() if k != "wall_time"} for record in records]
 
 
-@pytest.mark.parametrize("die_at", [4, 24, 40])
-def test_resumed_run_equals_the_uninterrupted_one(run, tmp_path, die_at):
-    whole = run("whole")
+@pytest.mark.parametrize("die_at", [4, 40])  # before the first checkpoint, and after three
+def test_resumed_run_equals_the_uninterrupted_one(run, whole, tmp_path, die_at):
     with pytest.raises(KeyboardInterrupt):
         run("cut", die_at=die_at)
     # As after a kill in the middle of a line.
@@ -74,18 +92,16 @@ def test_resumed_run_equals_the_uninterrupted_one(run, tmp_path, die_at):
     assert [record["step"] for record in resumed.history] == steps
 
 
-def test_other_keys_give_another_run(run):
+def test_other_keys_give_another_run(run, whole):
     # The equality above is not an equality of everything with everything.
-    assert not jnp.array_equal(
-        run("a").state.model.w, run("b", key=jax.random.key(5)).state.model.w
-    )
+    other = run("other", key=jax.random.key(5))
+    assert not jnp.array_equal(other.state.model.w, whole.state.model.w)
 
 
-def test_finished_and_stopped_runs_are_not_continued(run):
-    done = run("done")
-    again = run("done")
-    chex.assert_trees_all_equal(again.state, done.state)
-    assert again.history == done.history
+def test_finished_and_stopped_runs_are_not_continued(run, whole):
+    again = run("whole")
+    chex.assert_trees_all_equal(again.state, whole.state)
+    assert again.history == whole.history
     stopped = run("stopped", patience=2)  # the sum of squares grows from zero at once
     assert stopped.status == "stopped_early"
     again = run("stopped", patience=2)
@@ -93,57 +109,51 @@ def test_finished_and_stopped_runs_are_not_continued(run):
     assert int(again.state.step) == int(stopped.state.step) == 12
 
 
-def test_longer_run_continues(run):
+def test_longer_run_continues(run, whole):
     run("long", steps=30)
-    chex.assert_trees_all_equal(run("long").state.model, run("once").state.model)
+    chex.assert_trees_all_equal(run("long").state.model, whole.state.model)
 
 
-def test_newest_checkpoints_are_kept(run, tmp_path):
-    run("kept", keep=2)
-    assert Checkpoints(tmp_path / "kept").steps() == [50, 60]
-
-
-def test_left_overs_of_a_killed_process_are_removed(run, tmp_path):
-    run("left")
+@pytest.mark.usefixtures("whole")
+def test_newest_checkpoints_are_kept_and_left_overs_removed(run, tmp_path):
     for name in ("70.unfinished", "10.deleted"):
-        (tmp_path / "left" / name).mkdir()
-    run("left")
-    names = {entry.name for entry in (tmp_path / "left").iterdir()}
+        (tmp_path / "whole" / name).mkdir()
+    run("whole")
+    names = {entry.name for entry in (tmp_path / "whole").iterdir()}
     assert names == {"40", "50", "60", "metrics.jsonl"}
+    assert Checkpoints(tmp_path / "whole").steps() == [40, 50, 60]
 
 
+@pytest.mark.usefixtures("whole")
 def test_other_model_key_and_length_are_refused(run, problem):
-    run("run")
     wide = type(problem.model)(jnp.zeros((2, 5)), jnp.zeros(2))
     sentence = (
         r"another model or optimiser: expected leaf best.w of float32\[2, 3\], as stored, got "
         r"leaf best.w of float32\[2, 5\]; build the model"
     )
     with pytest.raises(CheckpointError, match=sentence):
-        run("run", model=wide)
+        run("whole", model=wide)
     with pytest.raises(CheckpointError, match=r"expected the random key it was trained with"):
-        run("run", key=jax.random.key(1))
+        run("whole", key=jax.random.key(1))
     with pytest.raises(CheckpointError, match=r"run of at least 60 steps, got steps=50"):
-        run("run", steps=50)
+        run("whole", steps=50)
 
 
-def test_damaged_checkpoint_is_refused_and_an_older_one_taken_on_request(run, tmp_path):
-    whole = run("whole")
-    run("cut", steps=40)
-    newest = tmp_path / "cut" / "40"
+def test_damaged_checkpoint_is_refused_and_an_older_one_taken_on_request(run, whole, tmp_path):
+    newest = tmp_path / "whole" / "60"
     largest = max(newest.rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
     largest.write_bytes(largest.read_bytes()[:-1])
     sentence = (
         rf"{newest} is damaged: expected .*{largest.name} to have \d+ bytes.*; delete the folder "
-        rf"{newest} to resume from step 30"
+        rf"{newest} to resume from step 50"
     )
     with pytest.raises(CheckpointError, match=sentence):
-        run("cut")
+        run("whole")
     (newest / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match=r"incomplete: expected a readable manifest.json"):
-        run("cut")
+        run("whole")
     newest.rename(tmp_path / "away")
-    chex.assert_trees_all_equal(run("cut").state, whole.state)
+    chex.assert_trees_all_equal(run("whole").state, whole.state)
 
 
 def test_metrics_of_something_else_are_refused(run, problem, loss_fn, key, tmp_path):

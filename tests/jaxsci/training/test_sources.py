@@ -10,7 +10,7 @@ from jaxsci.training import ArraySource, epoch_batches, init_state, make_train_s
 from jaxsci.training._shuffle import permute, round_keys
 
 
-@settings(max_examples=8, deadline=None)  # every example compiles, which is all its cost
+@settings(max_examples=6, deadline=None)  # every example compiles, which is all its cost
 @example(n=1, batch_size=3, seed=0)
 @given(n=st.integers(1, 60), batch_size=st.integers(1, 80), seed=st.integers(0, 2**31 - 1))
 def test_every_example_occurs_once_an_epoch(n, batch_size, seed):
@@ -25,11 +25,10 @@ def test_every_example_occurs_once_an_epoch(n, batch_size, seed):
 def test_stream_does_not_depend_on_the_batch_size(key):
     streams = [
         np.asarray(jax.vmap(source.batch)(jnp.arange(60 // size))).reshape(-1)
-        for size in (4, 6, 20)
+        for size in (4, 20)
         for source in [ArraySource(jnp.arange(7), size, key=key)]
     ]
     np.testing.assert_array_equal(streams[0], streams[1])
-    np.testing.assert_array_equal(streams[0], streams[2])
 
 
 def test_epochs_and_keys_shuffle_differently(key):
