@@ -23,6 +23,7 @@ from .reconstruction import MUSCL, AbstractReconstruction
 from .riemann import AbstractRiemann, Rusanov
 
 Slab = Float[Array, "..."]
+Faces = Float[Array, "channels *faces"]
 LOWER, UPPER = 0, 1
 
 
@@ -100,7 +101,7 @@ class FiniteVolume(eqx.Module):
                 f"got {u.shape}; use jax.vmap for batches, u[None] to add the channel axis."
             )
 
-    def face_flux(self, t: ArrayLike, u: State, axis: int = 0) -> State:
+    def face_flux(self, t: ArrayLike, u: State, axis: int = 0) -> Faces:
         """Numerical flux through all faces of an axis, the two ends included.
 
         Returns:
@@ -129,7 +130,7 @@ class FiniteVolume(eqx.Module):
         flux = self.face_flux(t, u, axis)
         return jnp.take(flux, 0, axis=axis + 1), jnp.take(flux, -1, axis=axis + 1)
 
-    def node_values(self, t: ArrayLike, u: State, axis: int = 0) -> State:
+    def node_values(self, t: ArrayLike, u: State, axis: int = 0) -> Faces:
         """Point values at the faces of an axis from the cell averages; see `nodes`."""
         self.check_state(u)
         return node_values(self.boundary[axis], self.grid.widths[axis], t, u, axis)
@@ -176,7 +177,7 @@ class FiniteVolume(eqx.Module):
         shape[axis + 1] = -1
         return jnp.asarray(values.reshape(shape), dtype=like.dtype)
 
-    def _convective_flux(self, t: ArrayLike, u: State, axis: int) -> State:
+    def _convective_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
         width = self.reconstruction.width
         padded = self._pad(t, u, axis, width)
         faces = u.shape[axis + 1] + 1
@@ -194,8 +195,8 @@ class FiniteVolume(eqx.Module):
         return self._impose_dirichlet(t, u, axis, flux, left, right)
 
     def _impose_dirichlet(
-        self, t: ArrayLike, u: State, axis: int, flux: State, left: State, right: State
-    ) -> State:
+        self, t: ArrayLike, u: State, axis: int, flux: Faces, left: Faces, right: Faces
+    ) -> Faces:
         """Replace the fluxes of Dirichlet ends by the upwind flux between value and interior."""
         lower, upper = self.boundary[axis]
         if isinstance(lower, Dirichlet):
@@ -212,7 +213,9 @@ class FiniteVolume(eqx.Module):
             flux = lax.concatenate([_cut(flux, axis, 0, -1), end], axis + 1)
         return flux
 
-    def _pad(self, t: ArrayLike, u: State, axis: int, width: int) -> State:
+    def _pad(
+        self, t: ArrayLike, u: State, axis: int, width: int
+    ) -> Float[Array, "channels *padded"]:
         """The state with `width` ghost cells at both ends of an axis."""
         lower, upper = self.boundary[axis]
         if isinstance(lower, Periodic):
@@ -237,7 +240,7 @@ class FiniteVolume(eqx.Module):
         edge = 0 if end == LOWER else u.shape[axis + 1] - 1
         return _cut(u, axis, edge, edge + 1)
 
-    def _diffusive_flux(self, t: ArrayLike, u: State, axis: int) -> State:
+    def _diffusive_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
         potential = self.law.potential(u)
         widths = self.grid.widths[axis]
         spacing = self.grid.spacings[axis]

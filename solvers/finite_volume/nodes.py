@@ -30,7 +30,7 @@ def node_values(
     t: ArrayLike,
     u: "State",
     axis: int,
-) -> "State":
+) -> Float[Array, "channels *faces"]:
     """Values at the ``cells + 1`` faces of an axis, the ends honouring their conditions.
 
     At an outflow end the limited slope of the last two cells is extrapolated.

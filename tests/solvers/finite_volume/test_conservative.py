@@ -1,0 +1,246 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solvers import (
+    MUSCL,
+    Dirichlet,
+    FiniteVolume,
+    Godunov,
+    Grid,
+    Neumann,
+    Outflow,
+    Periodic,
+    PiecewiseConstant,
+    Rusanov,
+    cell_averages,
+    mc,
+    minmod,
+    solve,
+)
+from solvers.laws import Advection, Burgers, Diffusion, PorousMedium, Stefan
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+STRETCHED = np.linspace(0.0, 1.0, 33) ** 1.5
+
+
+@pytest.mark.parametrize("grid", [Grid.uniform(0.0, 1.0, 32), Grid.from_faces(STRETCHED)])
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        Periodic(),
+        Outflow(),
+        (Dirichlet(0.7), Dirichlet(0.2)),
+        (Neumann(0.4), Neumann(-0.3)),
+        (Dirichlet(lambda t: 1.0 + t), Outflow()),
+    ],
+)
+@pytest.mark.parametrize("scheme", [PiecewiseConstant(), MUSCL()])
+def test_mass_changes_by_the_boundary_fluxes_alone(grid, boundary, scheme):
+    field = FiniteVolume(
+        law=Burgers(viscosity=0.1), grid=grid, boundary=boundary, reconstruction=scheme
+    )
+    u = 0.5 + 0.3 * jnp.sin(2 * jnp.pi * jnp.asarray(grid.centers[0]))[None]
+
+    @jax.jit
+    def budget(u):
+        lower, upper = field.boundary_fluxes(0.3, u)
+        return grid.integrate(field(0.3, u)), lower - upper
+
+    rate, balance = budget(u)
+    # Round-off of a telescoping sum of 32 fluxes of order one.
+    np.testing.assert_allclose(rate, balance, atol=1e-13)
+    if isinstance(boundary, Periodic):
+        np.testing.assert_allclose(rate, 0.0, atol=1e-13)
+
+
+def test_neumann_flux_is_the_prescribed_one_bit_for_bit():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    ends = (Neumann(lambda t: 3.0 * t), Neumann(-0.5))
+    field = FiniteVolume(law=Diffusion(0.2), grid=grid, boundary=ends)
+    u = jnp.asarray(grid.centers[0] ** 3)[None]
+    lower, upper = field.boundary_fluxes(2.0, u)
+    assert lower.item() == -(jnp.array(0.2) * 6.0).item()
+    assert upper.item() == -(jnp.array(0.2) * -0.5).item()
+
+
+@pytest.mark.parametrize("riemann", [Rusanov(), Godunov()])
+def test_dirichlet_inflow_flux_is_the_prescribed_one(riemann):
+    grid = Grid.uniform(0.0, 1.0, 8)
+    field = FiniteVolume(
+        law=Burgers(), grid=grid, boundary=(Dirichlet(2.0), Outflow()), riemann=riemann
+    )
+    lower, upper = field.boundary_fluxes(0.0, jnp.full((1, 8), 0.5))
+    assert lower.item() == 2.0  # f(2)
+    assert upper.item() == 0.125  # f(0.5): nothing comes back
+
+
+def test_outflow_lets_a_pulse_leave_without_reflection():
+    grid = Grid.uniform(0.0, 1.0, 64)
+    field = FiniteVolume(law=Advection(1.0), grid=grid, boundary=(Dirichlet(0.0), Outflow()))
+    u0 = cell_averages(lambda x: jnp.exp(-200.0 * (x - 0.5) ** 2), grid)[None]
+    left = solve(field, u0, t1=1.5, steps=240).states[-1]
+    # The pulse is eight widths beyond the end; what remains is numerical diffusion's tail.
+    assert jnp.max(jnp.abs(left)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("scheme", "riemann", "law"),
+    [
+        (PiecewiseConstant(), Rusanov(), Burgers()),
+        (MUSCL(), Rusanov(), Burgers()),
+        (MUSCL(minmod), Godunov(), Burgers()),
+        (MUSCL(mc), Rusanov(), Advection(-1.3)),
+        (MUSCL(), Rusanov(), Burgers(viscosity=0.05)),
+        (MUSCL(), Rusanov(), Diffusion(0.5)),
+        (MUSCL(), Rusanov(), PorousMedium(2.0)),
+        (MUSCL(), Rusanov(), Stefan(0.5)),
+    ],
+)
+def test_mass_is_conserved_and_no_extrema_appear_on_periodic_domains(scheme, riemann, law):
+    grid = Grid.uniform(0.0, 1.0, 16)
+    field = FiniteVolume(
+        law=law, grid=grid, boundary=Periodic(), reconstruction=scheme, riemann=riemann
+    )
+
+    @jax.jit
+    def run(u):
+        solution = solve(field, u, t1=0.02, steps=64, throw=False)
+        return solution.states[-1], solution.status.ok
+
+    @settings(max_examples=15, deadline=None, derandomize=True)
+    @given(st.lists(st.floats(0.0, 2.0), min_size=16, max_size=16))
+    def check(values):
+        u0 = np.asarray(values)[None]
+        u, ok = run(u0)
+        u = np.asarray(u)
+        assert ok
+        # A telescoping sum: round-off only, relative to Σ|u|.
+        assert abs(np.sum(u - u0)) <= 1e-14 * np.sum(np.abs(u0))
+        # At these CFL numbers (at most ½) the schemes are TVD; the slack is round-off.
+        assert u.min() >= u0.min() - 1e-13
+        assert u.max() <= u0.max() + 1e-13
+        assert total_variation(u) <= total_variation(u0) + 1e-12
+
+    def total_variation(u):
+        return np.sum(np.abs(u - np.roll(u, 1, axis=1)))
+
+    check()
+
+
+@pytest.mark.parametrize("law", [Diffusion(0.5), PorousMedium(2.0), Stefan(0.5)])
+def test_mass_is_conserved_on_closed_domains(law):
+    grid = Grid.from_faces(STRETCHED)
+    field = FiniteVolume(law=law, grid=grid, boundary=Neumann(0.0))
+    u0 = cell_averages(lambda x: 1.0 + jnp.cos(5.0 * x), grid)[None]
+    u = solve(field, u0, t1=0.02).states[-1]
+    # Round-off; measured 2e-16.
+    drift = jnp.abs(grid.integrate(u - u0)) / grid.integrate(jnp.abs(u0))
+    assert drift.item() <= 1e-14
+
+
+def smooth(x):
+    return jnp.sin(2.0 * x + 0.3) + 0.5 * jnp.cos(5.0 * x)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.3])
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [(Dirichlet, Dirichlet), (Neumann, Neumann), (Dirichlet, Neumann), (Outflow, Outflow)],
+)
+def test_node_values_converge(power, lower, upper):
+    slope = jax.grad(smooth)
+
+    def condition(kind, x):
+        x = jnp.array(x)
+        if kind is Outflow:
+            return Outflow()
+        return kind(smooth(x)) if kind is Dirichlet else kind(slope(x))
+
+    errors = []
+    for n in (40, 80):
+        grid = Grid.from_faces(np.linspace(0.0, 1.0, n + 1) ** power)
+        ends = (condition(lower, 0.0), condition(upper, 1.0))
+        field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=ends)
+        nodes = field.node_values(0.0, cell_averages(smooth, grid)[None])
+        errors.append(jnp.max(jnp.abs(nodes[0] - smooth(jnp.asarray(grid.faces[0])))))
+    order = jnp.log2(errors[0] / errors[1])
+    # Third order (the Neumann end's slope is within a quadratic's reach) to fourth inside;
+    # an outflow end is a limited linear extrapolation, second order.
+    assert order > (1.7 if lower is Outflow else 2.8)
+
+
+def test_node_values_honour_the_ends_and_make_no_new_extrema():
+    grid = Grid.uniform(0.0, 1.0, 20)
+    step = jnp.asarray(grid.centers[0] < 0.5, dtype=float)[None]
+    field = FiniteVolume(law=Burgers(), grid=grid, boundary=(Dirichlet(1.0), Dirichlet(0.0)))
+    nodes = field.node_values(0.0, step)
+    assert nodes.shape == (1, 21)
+    assert (nodes[0, 0], nodes[0, -1]) == (1.0, 0.0)
+    assert nodes.min() >= 0.0
+    assert nodes.max() <= 1.0
+    periodic = FiniteVolume(law=Burgers(), grid=grid, boundary=Periodic())
+    nodes = periodic.node_values(0.0, jnp.asarray(grid.centers[0])[None])
+    assert nodes[0, 0] == nodes[0, -1]
+
+
+def test_stability_rate_adds_convection_and_diffusion_and_sees_the_boundary():
+    grid = Grid.uniform(0.0, 1.0, 10)
+    u = jnp.full((1, 10), 0.5)
+    field = FiniteVolume(law=Burgers(viscosity=0.02), grid=grid, boundary=Outflow())
+    # |u|/h + 2ν/h² = 5 + 4.
+    np.testing.assert_allclose(field.stability_rate(0.0, u), 9.0, rtol=1e-12)
+    field = FiniteVolume(
+        law=PorousMedium(1.0), grid=grid, boundary=(Dirichlet(lambda t: t), Outflow())
+    )
+    np.testing.assert_allclose(field.stability_rate(2.0, 0.0 * u), 2.0 * 2.0 * 100, rtol=1e-12)
+
+
+class _Growth(Diffusion):
+    """u_t = k u_xx + x u, to exercise the source."""
+
+    def source(self, t, x, u):
+        return x[0] * u
+
+
+def test_sources_are_added_at_the_centres():
+    grid = Grid.uniform(0.0, 1.0, 4)
+    field = FiniteVolume(law=_Growth(0.0), grid=grid, boundary=Outflow())
+    u = jnp.ones((1, 4))
+    np.testing.assert_allclose(field(0.0, u)[0], grid.centers[0], rtol=1e-14)
+
+
+def test_two_dimensions_with_different_axes():
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (24, 16))
+    law = Diffusion(0.1)
+    boundary = (Periodic(), (Dirichlet(0.0), Neumann(0.0)))
+    field = FiniteVolume(law=law, grid=grid, boundary=boundary)
+
+    def exact(t):
+        rate = 0.1 * ((2 * jnp.pi) ** 2 + (jnp.pi / 2) ** 2)
+        wave = lambda x, y: jnp.sin(2 * jnp.pi * x) * jnp.sin(jnp.pi * y / 2)  # noqa: E731
+        return jnp.exp(-rate * t) * cell_averages(wave, grid)[None]
+
+    u = solve(field, exact(0.0), t1=0.2).states[-1]
+    # Second order: the x mode decays too slowly by the factor (κh)²/12 = 5.7e-3 in its rate, so
+    # e^{−0.81} · 0.79 · 5.7e-3 = 2e-3.
+    assert jnp.max(jnp.abs(u - exact(0.2))) < 2.5e-3
+    lower, upper = field.boundary_fluxes(0.0, u, axis=1)
+    assert lower.shape == upper.shape == (1, 24)
+
+
+def test_states_of_another_shape_are_refused():
+    field = FiniteVolume(law=Burgers(), grid=Grid.uniform(0.0, 1.0, 8), boundary=Periodic())
+    with pytest.raises(ValueError, match=r"space=\(8,\)\), got \(5, 1, 8\); use jax.vmap"):
+        field(0.0, jnp.zeros((5, 1, 8)))
+    with pytest.raises(ValueError, match=r"channels=1, space=\(8,\)\), got \(2, 8\)"):
+        field(0.0, jnp.zeros((2, 8)))
+
+
+def test_too_coarse_a_grid_is_refused():
+    with pytest.raises(ValueError, match="at least 2 cells an axis for MUSCL"):
+        FiniteVolume(law=Burgers(), grid=Grid.uniform(0.0, 1.0, 1), boundary=Periodic())
