@@ -1,0 +1,181 @@
+"""The summary of record of a preset: values, seeds, verdicts, environment, commit, wall time.
+
+``experiments/<paper>/record/<name>-<preset>.json`` is the one file of a run that is versioned.
+Every number in the README and the documentation is generated from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxsci.experiment.config import differences, to_json
+from jaxsci.experiment.errors import ExperimentError
+from jaxsci.experiment.experiment import Experiment
+from jaxsci.experiment.jsonfile import encode, read_json, write_json
+from jaxsci.experiment.runner import Outcome, read_run, read_summary
+from jaxsci.experiment.table import Estimate, Estimates, estimates
+from jaxsci.experiment.verdicts import Verdict
+
+_KEYS = (
+    "experiment",
+    "preset",
+    "command",
+    "seeds",
+    "config",
+    "rows",
+    "verdicts",
+    "wall_time_s",
+    "resumed",
+    "environments",
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the file of record says, in the types that tables are made of."""
+
+    experiment: str
+    preset: str
+    command: str
+    seeds: tuple[int, ...]
+    estimates: Estimates
+    verdicts: tuple[Verdict, ...]
+    wall_time_s: float
+    resumed: bool
+    environments: tuple[Mapping[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """As the file is called: ``heat-cpu``."""
+        return f"{self.experiment}-{self.preset}"
+
+
+def write_record(
+    experiment: Experiment[Any], preset: str, outcome: Outcome, *, command: str
+) -> Path:
+    """Write the record of a run of the preset as it is; returns the path.
+
+    Raises:
+        ExperimentError: for a run with overrides, which must not pass for the preset.
+    """
+    config = experiment.preset(preset)
+    folders = {seed: outcome.folder / str(seed) for seed in outcome.results}
+    changed = [
+        name
+        for folder in folders.values()
+        for name, _, _ in differences(encode(read_run(folder)["config"]), to_json(config))
+    ]
+    if set(folders) != set(config.seeds):
+        changed.append("seeds")
+    if changed:
+        raise ExperimentError(
+            f"Expected the preset {preset} of {experiment.name} as it is for the record, got "
+            f"another {', '.join(dict.fromkeys(changed))}; run it without overrides."
+        )
+    summaries = [read_summary(folder) for folder in folders.values()]
+    path = experiment.directory / "record" / f"{experiment.name}-{preset}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(
+        path,
+        {
+            "experiment": experiment.name,
+            "preset": preset,
+            "command": command,
+            "seeds": list(folders),
+            "config": to_json(config),
+            "rows": _rows(outcome),
+            "verdicts": [_verdict(verdict) for verdict in outcome.verdicts],
+            "wall_time_s": round(sum(summary["wall_time_s"] for summary in summaries), 1),
+            "resumed": any(summary["resumed"] for summary in summaries),
+            "environments": _environments(folders),
+        },
+    )
+    return path
+
+
+def _rows(outcome: Outcome) -> dict[str, Any]:
+    return {
+        row: {
+            metric: {
+                "values": [rows[row][metric] for rows in outcome.results.values()],
+                "mean": estimate.mean,
+                "standard_error": estimate.standard_error,
+            }
+            for metric, estimate in metrics.items()
+        }
+        for row, metrics in estimates(outcome.results).items()
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "claim": verdict.claim,
+        "ours": verdict.ours.mean,
+        "standard_error": verdict.ours.standard_error,
+        "published": verdict.published,
+        "tolerance": verdict.tolerance,
+        "passed": verdict.passed,
+        "source": verdict.source,
+        "note": verdict.note,
+    }
+
+
+def _environments(folders: Mapping[int, Path]) -> list[dict[str, Any]]:
+    """The environments of the seeds, each once, with the seeds that ran in it."""
+    found: list[dict[str, Any]] = []
+    for seed, folder in folders.items():
+        keys = ("time", "commit")
+        environment = read_json(folder / "env.json", keys=keys, remedy="run again with --overwrite")
+        started = environment.pop("time")
+        for known in found:
+            if known["environment"] == environment:
+                known["seeds"].append(seed)
+                break
+        else:
+            found.append({"seeds": [seed], "started": started, "environment": environment})
+    return found
+
+
+def read_record(path: Path) -> Record:
+    """The record at `path`.
+
+    Raises:
+        ExperimentError: for a file that is cut short or lacks a part.
+    """
+    item = read_json(path, keys=_KEYS, remedy="write it again with --record")
+    return Record(
+        experiment=item["experiment"],
+        preset=item["preset"],
+        command=item["command"],
+        seeds=tuple(item["seeds"]),
+        estimates={
+            row: {metric: _estimate(number) for metric, number in metrics.items()}
+            for row, metrics in item["rows"].items()
+        },
+        verdicts=tuple(
+            Verdict(
+                claim=verdict["claim"],
+                ours=Estimate(verdict["ours"], verdict["standard_error"]),
+                published=verdict["published"],
+                tolerance=verdict["tolerance"],
+                passed=verdict["passed"],
+                source=verdict["source"],
+                note=verdict["note"],
+            )
+            for verdict in item["verdicts"]
+        ),
+        wall_time_s=item["wall_time_s"],
+        resumed=item["resumed"],
+        environments=tuple(at["environment"] for at in item["environments"]),
+    )
+
+
+def _estimate(number: Mapping[str, Any]) -> Estimate:
+    return Estimate(mean=number["mean"], standard_error=number["standard_error"])
+
+
+def read_records(directory: Path) -> dict[str, Record]:
+    """All records below `directory`, ``*/record/*.json``, by name."""
+    records = [read_record(path) for path in sorted(directory.glob("*/record/*.json"))]
+    return {record.name: record for record in records}

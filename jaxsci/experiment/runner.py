@@ -1,0 +1,194 @@
+"""Run an experiment: one folder per seed, finished seeds skipped, interrupted ones resumed.
+
+``results/<name>/<preset>/<seed>/`` holds ``config.json`` and ``env.json``, written before the seed
+starts, whatever the experiment writes (``metrics.jsonl``, figures, checkpoints), and
+``summary.json``, written when it has finished. A seed with a summary is never run again; a folder
+that holds another configuration is refused before anything runs.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxsci.experiment.claims import Claim, read_claims
+from jaxsci.experiment.config import ConfigT, check_config, differences, to_json
+from jaxsci.experiment.environment import environment
+from jaxsci.experiment.errors import ExperimentError, unknown
+from jaxsci.experiment.experiment import Experiment, Rows
+from jaxsci.experiment.jsonfile import encode, read_json, write_json, write_text
+from jaxsci.experiment.table import estimates, estimates_table
+from jaxsci.experiment.verdicts import Verdict, judge, verdicts_table
+
+_REMEDY = "delete that seed's folder, or run again with --overwrite"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: rows by seed, and the verdicts on the claims of its preset."""
+
+    folder: Path
+    results: Mapping[int, Rows]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a verdict fails."""
+        return any(verdict.passed is False for verdict in self.verdicts)
+
+
+def run(
+    experiment: Experiment[ConfigT],
+    preset: str,
+    config: ConfigT | None = None,
+    *,
+    results: Path = Path("results"),
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+) -> Outcome:
+    """Run every seed of `config` that is not finished, draw the figures, judge the claims.
+
+    Args:
+        experiment: what to run.
+        preset: the name it runs under.
+        config: the configuration; by default that of the preset.
+        results: the folder above all experiments' results.
+        overwrite: delete what the seeds of `config` have left there, and start afresh.
+        report: gets a line when a seed starts, finishes or is skipped.
+
+    Raises:
+        ExperimentError: for results of another configuration, files that are cut short, a result
+            without its baseline, or claims that do not fit the results.
+    """
+    standard = experiment.preset(preset)
+    config = standard if config is None else config
+    check_config(config, where=f"configuration of {experiment.name}")
+    claims = claims_of(experiment, preset)
+    if results.exists() and not results.is_dir():
+        raise ExperimentError(
+            f"Expected --results to be a folder, got the file {results}; choose another one."
+        )
+    folder = results / experiment.name / preset
+    for seed in config.seeds:
+        if overwrite:
+            _remove(folder / str(seed))
+        _check_folder(folder / str(seed), to_json(config))
+    rows = {
+        seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
+        for seed in config.seeds
+    }
+    verdicts = judge(claims, rows)
+    write_text(
+        folder / "table.md",
+        estimates_table(estimates(rows)).markdown() + "\n" + verdicts_table(verdicts).markdown(),
+    )
+    if experiment.figures is not None:
+        experiment.figures(config, rows, folder)
+    return Outcome(folder=folder, results=rows, verdicts=verdicts)
+
+
+def claims_of(experiment: Experiment[Any], preset: str) -> tuple[Claim, ...]:
+    """The claims of ``expected.json`` on one preset of the experiment.
+
+    Raises:
+        ExperimentError: for a file that is malformed, or has no claim on the experiment at all.
+    """
+    path = experiment.directory / "expected.json"
+    claims = read_claims(path, presets=tuple(experiment.presets))
+    names = {claim.experiment for claim in claims}
+    if names and experiment.name not in names:
+        raise unknown(f"an experiment that {path} makes claims on", experiment.name, names)
+    return tuple(
+        claim for claim in claims if claim.experiment == experiment.name and preset in claim.presets
+    )
+
+
+def _run_seed(
+    experiment: Experiment[ConfigT],
+    preset: str,
+    config: ConfigT,
+    seed: int,
+    folder: Path,
+    report: Callable[[str], None],
+) -> Rows:
+    title = f"{experiment.name} {preset} seed {seed}"
+    if (folder / "summary.json").exists():
+        report(f"{title}: finished before, skipped")
+        return read_summary(folder)["rows"]
+    resumed = (folder / "config.json").exists()
+    report(f"{title}: {'resumes' if resumed else 'starts'} in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / "config.json",
+        {
+            "experiment": experiment.name,
+            "preset": preset,
+            "seed": seed,
+            "seeds": config.seeds,
+            "config": to_json(config),
+        },
+    )
+    write_json(folder / "env.json", environment())
+    start = time.perf_counter()
+    rows = _checked(experiment, experiment.run_seed(config, seed, folder))
+    wall_time = time.perf_counter() - start
+    # The wall time of a resumed seed counts its last session only, and the summary says so.
+    write_json(
+        folder / "summary.json",
+        {"rows": rows, "wall_time_s": round(wall_time, 3), "resumed": resumed},
+    )
+    report(f"{title}: finished in {wall_time:.1f} s")
+    return rows
+
+
+def _checked(experiment: Experiment[Any], rows: Rows) -> Rows:
+    if experiment.baseline not in rows:
+        raise ExperimentError(
+            f"{experiment.name} expected its baseline {experiment.baseline!r} among the rows, got "
+            f"{', '.join(rows) or 'none'}; a result without a trivial baseline is refused."
+        )
+    return {
+        row: {metric: float(value) for metric, value in metrics.items()}
+        for row, metrics in rows.items()
+    }
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` of a seed's folder says: experiment, preset, seed, seeds, config."""
+    keys = ("experiment", "preset", "seed", "seeds", "config")
+    return read_json(folder / "config.json", keys=keys, remedy=_REMEDY)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What ``summary.json`` of a finished seed says: rows, wall_time_s, resumed."""
+    keys = ("rows", "wall_time_s", "resumed")
+    return read_json(folder / "summary.json", keys=keys, remedy=_REMEDY)
+
+
+def _check_folder(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds another configuration, a broken file, or somebody's files."""
+    if not (folder / "config.json").exists():
+        found = [path for path in folder.glob("*") if path.suffix != ".tmp"]
+        if found:
+            raise ExperimentError(
+                f"Expected {folder} to be empty or to hold a run with its config.json, got "
+                f"{found[0].name} without one; choose another --results folder."
+            )
+        return
+    if (folder / "summary.json").exists():
+        read_summary(folder)
+    changed = list(differences(encode(read_run(folder)["config"]), config))
+    if changed:
+        fields = ", ".join(f"{name} ({there} there, {now} now)" for name, there, now in changed)
+        raise ExperimentError(
+            f"Expected {folder} to hold a run of this configuration, got one that differs in "
+            f"{fields}; choose another --results folder, or --overwrite it."
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Delete a seed's folder, but only one that a run has written."""
+    if (folder / "config.json").exists():
+        shutil.rmtree(folder)

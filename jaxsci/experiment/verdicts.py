@@ -1,0 +1,76 @@
+"""Verdicts: what the results say about the claims of one preset."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxsci.experiment.claims import Claim
+from jaxsci.experiment.experiment import Rows
+from jaxsci.experiment.table import Estimate, Table
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim beside our number; `passed` is None for a claim that is reported, not judged."""
+
+    claim: str
+    ours: Estimate
+    published: float | str | None
+    tolerance: str
+    passed: bool | None
+    source: str
+    note: str = ""
+
+    @property
+    def word(self) -> Literal["pass", "FAIL", "reported"]:
+        """How the table says it."""
+        if self.passed is None:
+            return "reported"
+        return "pass" if self.passed else "FAIL"
+
+
+def judge(claims: Iterable[Claim], results: Mapping[int, Rows]) -> tuple[Verdict, ...]:
+    """The verdicts on `claims`; a quantity is its mean over seeds, a ratio the mean of ratios.
+
+    A value that is not finite at one seed fails.
+
+    Raises:
+        ExperimentError: for a claim on a row or a metric that the results do not have.
+    """
+    return tuple(_judge(claim, results) for claim in claims)
+
+
+def _judge(claim: Claim, results: Mapping[int, Rows]) -> Verdict:
+    ours = Estimate.of([claim.quantity.of(rows) for rows in results.values()])
+    tolerance = claim.tolerance
+    return Verdict(
+        claim=claim.name,
+        ours=ours,
+        published=claim.published,
+        tolerance="–" if tolerance is None else str(tolerance),
+        passed=None if tolerance is None else tolerance.holds(ours.mean),
+        source=claim.source,
+        note=claim.note,
+    )
+
+
+def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
+    """Claim, ours, published, tolerance, verdict, source; a note stands with its claim."""
+    rows = tuple(
+        (
+            f"{verdict.claim} ({verdict.note})" if verdict.note else verdict.claim,
+            str(verdict.ours),
+            "–" if verdict.published is None else _published(verdict.published),
+            verdict.tolerance,
+            verdict.word,
+            verdict.source,
+        )
+        for verdict in verdicts
+    )
+    return Table(
+        headers=("claim", "ours", "published", "tolerance", "verdict", "source"), rows=rows
+    )
+
+
+def _published(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
