@@ -1,0 +1,63 @@
+r"""Position of a shock or a front: the first point where the profile is no longer above a level.
+
+    x_s = min { x_i : u(x_i) ≤ level }
+
+Of an uncertain field it is a random variable, and its histogram is that of the sampled profiles.
+
+Reference: Hansen et al. (ProbConserv), ICML 2023, arXiv:2302.11002, section 4. Its published
+code draws the samples of three of the four models with the standard deviation in the place of the
+variance; here the distribution draws its own.
+"""
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+def shock_position(
+    x: Float[Array, " points"], profile: Float[Array, "..."], level: float = 0.0
+) -> Float[Array, "..."]:
+    """First x where the profile is at or below the level.
+
+    Args:
+        x: increasing coordinates.
+        profile: values of shape (..., points).
+        level: the level, in the unit of the profile.
+
+    Returns:
+        The position of every profile; NaN where it stays above the level, or is NaN before it
+        reaches it.
+
+    Raises:
+        ValueError: when the last axis of the profile does not have one entry a coordinate.
+    """
+    if profile.ndim < 1 or profile.shape[-1:] != x.shape:
+        raise ValueError(
+            f"shock_position expected profiles of shape (..., {x.shape[0]}), got {profile.shape}; "
+            "put the space axis last."
+        )
+    # NaN counts as an event too, so that a broken profile has no position.
+    event = ~(profile > level)
+    first = jnp.argmax(event, axis=-1)
+    reached = jnp.take_along_axis(profile, first[..., None], axis=-1)[..., 0] <= level
+    return jnp.where(reached, x[first], jnp.nan)
+
+
+def shock_samples(
+    distribution: dist.Distribution,
+    x: Float[Array, " points"],
+    *,
+    level: float = 0.0,
+    samples: int = 500,
+    key: PRNGKeyArray,
+) -> Float[Array, "samples ..."]:
+    """Draw shock positions of an uncertain field, whose last axis is x.
+
+    Args:
+        distribution: the field. A projected one draws fields that satisfy its constraint.
+        x: increasing coordinates.
+        level: as in `shock_position`.
+        samples: number of draws.
+        key: random key.
+    """
+    return shock_position(x, jnp.asarray(distribution.sample(key, (samples,))), level)

@@ -1,0 +1,6 @@
+"""Predictive distributions: heads that make them, mixtures that summarise them, calibration."""
+
+from .calibration import calibration as calibration
+from .head import GaussianHead as GaussianHead
+from .marginal import mean_and_scale as mean_and_scale
+from .mixture import moment_match as moment_match

@@ -1,0 +1,63 @@
+r"""A head that turns the output of an operator into a Gaussian field.
+
+    u(x) ~ N(μ(x), σ(x)²),    σ = σ_min + log(1 + e^s),    operator output = (μ, s)
+
+Reference: Lakshminarayanan, Pritzel, Blundell, Simple and Scalable Predictive Uncertainty
+Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612.01474, section 2.2.1.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+
+class GaussianHead(eqx.Module):
+    """Read 2C channels as the means and the raw scales of C channels.
+
+    It has no parameters: compose it behind an operator with ``out_channels=2 * C``.
+
+    Args:
+        channels: C, the channels of the predicted field.
+        floor: σ_min, the smallest standard deviation, in the unit of the field.
+
+    Raises:
+        ValueError: a channel count that is not a positive integer, or a floor that is not
+            positive and finite.
+    """
+
+    channels: int = eqx.field(static=True)
+    floor: float = eqx.field(static=True, default=1e-3)
+
+    def __check_init__(self):
+        if not isinstance(self.channels, int) or self.channels < 1:
+            raise ValueError(
+                f"GaussianHead expected channels to be a positive integer, got {self.channels!r}; "
+                "pass the channels of the predicted field."
+            )
+        if not (math.isfinite(self.floor) and self.floor > 0):
+            raise ValueError(
+                f"GaussianHead expected a positive, finite floor, got {self.floor}; without "
+                "one the likelihood is unbounded, 1e-3 suits fields of order 1."
+            )
+
+    def __call__(self, raw: Float[Array, "outputs *space"]) -> dist.Normal:
+        """Return the `Normal` of batch shape (channels, *space).
+
+        Args:
+            raw: operator output; the first C channels are means, the last C raw scales.
+
+        Raises:
+            ValueError: when `raw` does not have 2C channels.
+        """
+        if raw.ndim < 1 or raw.shape[0] != 2 * self.channels:
+            raise ValueError(
+                f"GaussianHead expected an output of shape ({2 * self.channels}, *space), got "
+                f"{raw.shape}; give the operator out_channels={2 * self.channels}, and use "
+                "jax.vmap for batches."
+            )
+        mean, scale = jnp.split(raw, 2)
+        return dist.Normal(mean, self.floor + jax.nn.softplus(scale))

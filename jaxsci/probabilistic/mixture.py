@@ -1,0 +1,45 @@
+r"""One Gaussian with the first two moments of a mixture of S of them.
+
+    μ = (1/S) Σ_s μ_s,        σ² = (1/S) Σ_s σ_s² + (1/S) Σ_s (μ_s − μ)²
+
+Reference: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
+Conservation Laws (ProbConserv), ICML 2023, arXiv:2302.11002, where S is the number of latent
+samples.
+"""
+
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from .marginal import mean_and_scale
+
+
+def moment_match(distribution: dist.Distribution, *, variance_floor: float = 0.0) -> dist.Normal:
+    """Summarise a batch of predictions, an ensemble or latent samples, by one Normal a point.
+
+    A projection onto an affine constraint goes before it: the mean of fields that satisfy the
+    constraint satisfies it too.
+
+    Args:
+        distribution: has `mean` and `variance` of shape (samples, *field), for instance a `Normal`
+            made under `jax.vmap`, or such a one after `jaxsci.constraints.project`.
+        variance_floor: smallest variance of the result, in the square of the field's unit; the
+            published evaluation clamps at 1e-8.
+
+    Returns:
+        Normal of shape field.
+
+    Raises:
+        ValueError: when there is no sample axis, or it is empty, or the floor is negative.
+    """
+    mean, scale = mean_and_scale(distribution)
+    if mean.ndim < 1 or mean.shape[0] < 1:
+        raise ValueError(
+            "moment_match expected a leading axis of at least 1 sample, got a mean of shape "
+            f"{mean.shape}; put the samples in front."
+        )
+    if not variance_floor >= 0:
+        raise ValueError(
+            f"moment_match expected variance_floor >= 0, got {variance_floor}; 0 turns it off."
+        )
+    total = (scale**2).mean(axis=0) + mean.var(axis=0)
+    return dist.Normal(mean.mean(axis=0), jnp.sqrt(jnp.maximum(total, variance_floor)))
