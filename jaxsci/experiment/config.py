@@ -21,6 +21,9 @@ class Config(Protocol):
         ...
 
 
+# Options of the command line, which a field would hide.
+_RESERVED = frozenset({"name", "preset", "results", "overwrite", "record", "help"})
+
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
@@ -28,7 +31,8 @@ def check_config(config: Any, *, where: str) -> None:
     """Refuse a configuration that could not be compared or read back.
 
     Raises:
-        TypeError: for anything but a frozen dataclass of plain values.
+        TypeError: for anything but a frozen dataclass of plain values, or a field whose name the
+            command line needs.
         ExperimentError: for seeds that are not distinct integers >= 0.
     """
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
@@ -36,6 +40,12 @@ def check_config(config: Any, *, where: str) -> None:
     if not config.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
         raise TypeError(f"Expected {where} to be frozen, got a mutable one; add frozen=True.")
     encode(config)
+    taken = _RESERVED.intersection(field.name for field in dataclasses.fields(config))
+    if taken:
+        raise TypeError(
+            f"Expected {where} to leave {', '.join(sorted(taken))} to the command line, got a field "
+            f"of that name; rename it."
+        )
     seeds = getattr(config, "seeds", ())
     whole = all(isinstance(seed, int) and seed >= 0 for seed in seeds)
     if not seeds or not whole or len(set(seeds)) != len(seeds):
@@ -106,3 +116,9 @@ def differences(there: Any, now: Any, *, path: str = "") -> Iterator[tuple[str, 
             )
     elif there != now:
         yield path.removeprefix("."), there, now
+
+
+def overridden(standard: Config, config: Config) -> list[str]:
+    """The fields in which `config` is not as `standard` has them, as ``name=value``; also seeds."""
+    changed = differences(encode(standard), encode(config))
+    return [f"{name}={value}" for name, _, value in changed]

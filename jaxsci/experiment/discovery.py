@@ -7,6 +7,7 @@ The library never imports an experiment; a package declares its own as
 from importlib import metadata
 from typing import Any
 
+from jaxsci.experiment.claims import read_claims
 from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Experiment
 
@@ -32,7 +33,8 @@ def find_experiment(name: str) -> Experiment[Any]:
     """The experiment of that name.
 
     Raises:
-        ExperimentError: for a name that no installed package declares.
+        ExperimentError: for a name that no installed package declares, or a malformed
+            ``expected.json``.
         TypeError: where the entry point is not an `Experiment` of its name.
     """
     names = experiment_names()
@@ -48,4 +50,13 @@ def find_experiment(name: str) -> Experiment[Any]:
         raise TypeError(
             f"Expected entry point {entry.value} to be the Experiment {name!r}, got {experiment!r}."
         )
+    _check_claims(experiment, names)
     return experiment
+
+
+def _check_claims(experiment: Experiment[Any], names: tuple[str, ...]) -> None:
+    """Refuse a claim on an experiment that does not exist: nobody would ever judge it."""
+    path = experiment.directory / "expected.json"
+    for claim in read_claims(path, presets=tuple(experiment.presets)):
+        if claim.experiment not in names:
+            raise unknown(f"the experiment of a claim in {path}", claim.experiment, names)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxsci.experiment.config import differences, to_json
+from jaxsci.experiment.config import Config, overridden, to_json
 from jaxsci.experiment.errors import ExperimentError
 from jaxsci.experiment.experiment import Experiment
-from jaxsci.experiment.jsonfile import encode, read_json, write_json
-from jaxsci.experiment.runner import Outcome, read_run, read_summary
+from jaxsci.experiment.jsonfile import read_json, write_json
+from jaxsci.experiment.runner import Outcome, read_summary
 from jaxsci.experiment.table import Estimate, Estimates, estimates
 from jaxsci.experiment.verdicts import Verdict
 
@@ -51,28 +51,29 @@ class Record:
         return f"{self.experiment}-{self.preset}"
 
 
-def write_record(
-    experiment: Experiment[Any], preset: str, outcome: Outcome, *, command: str
-) -> Path:
+def check_recordable(experiment: Experiment[Any], preset: str, config: Config) -> None:
+    """Refuse a configuration with overrides: it must not pass for the preset.
+
+    Raises:
+        ExperimentError: with the fields that differ.
+    """
+    overrides = overridden(experiment.preset(preset), config)
+    if overrides:
+        raise ExperimentError(
+            f"Expected the preset {preset} of {experiment.name} as it is for the record, got "
+            f"{', '.join(overrides)}; run it without overrides."
+        )
+
+
+def write_record(experiment: Experiment[Any], preset: str, outcome: Outcome) -> Path:
     """Write the record of a run of the preset as it is; returns the path.
 
     Raises:
-        ExperimentError: for a run with overrides, which must not pass for the preset.
+        ExperimentError: for a run with overrides.
     """
-    config = experiment.preset(preset)
+    config = outcome.config
+    check_recordable(experiment, preset, config)
     folders = {seed: outcome.folder / str(seed) for seed in outcome.results}
-    changed = [
-        name
-        for folder in folders.values()
-        for name, _, _ in differences(encode(read_run(folder)["config"]), to_json(config))
-    ]
-    if set(folders) != set(config.seeds):
-        changed.append("seeds")
-    if changed:
-        raise ExperimentError(
-            f"Expected the preset {preset} of {experiment.name} as it is for the record, got "
-            f"another {', '.join(dict.fromkeys(changed))}; run it without overrides."
-        )
     summaries = [read_summary(folder) for folder in folders.values()]
     path = experiment.directory / "record" / f"{experiment.name}-{preset}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def write_record(
         {
             "experiment": experiment.name,
             "preset": preset,
-            "command": command,
+            "command": f"python -m jaxsci run {experiment.name} --preset {preset}",
             "seeds": list(folders),
             "config": to_json(config),
             "rows": _rows(outcome),

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxsci.experiment.claims import Claim, read_claims
-from jaxsci.experiment.config import ConfigT, check_config, differences, to_json
+from jaxsci.experiment.config import Config, ConfigT, check_config, differences, overridden, to_json
 from jaxsci.experiment.environment import environment
 from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Experiment, Rows
 from jaxsci.experiment.jsonfile import encode, read_json, write_json, write_text
-from jaxsci.experiment.table import estimates, estimates_table
+from jaxsci.experiment.table import Table, estimates, estimates_table, plural
 from jaxsci.experiment.verdicts import Verdict, judge, verdicts_table
 
 _REMEDY = "delete that seed's folder, or run again with --overwrite"
@@ -27,11 +27,17 @@ _REMEDY = "delete that seed's folder, or run again with --overwrite"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: rows by seed, and the verdicts on the claims of its preset."""
+    """What a run came to: rows by seed, verdicts on the preset's claims."""
 
     folder: Path
+    config: Config
     results: Mapping[int, Rows]
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def tables(self) -> tuple[Table, Table]:
+        """The results and the verdicts."""
+        return estimates_table(estimates(self.results)), verdicts_table(self.verdicts)
 
     @property
     def failed(self) -> bool:
@@ -79,14 +85,23 @@ def run(
         seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
         for seed in config.seeds
     }
-    verdicts = judge(claims, rows)
-    write_text(
-        folder / "table.md",
-        estimates_table(estimates(rows)).markdown() + "\n" + verdicts_table(verdicts).markdown(),
-    )
+    outcome = Outcome(folder, config, rows, judge(claims, rows))
+    _write_tables(outcome, title=describe(experiment, preset, config))
     if experiment.figures is not None:
         experiment.figures(config, rows, folder)
-    return Outcome(folder=folder, results=rows, verdicts=verdicts)
+    return outcome
+
+
+def describe(experiment: Experiment[ConfigT], preset: str, config: ConfigT) -> str:
+    """Name, preset and overrides of a run, and its seeds."""
+    changed = overridden(experiment.preset(preset), config)
+    words = f"{experiment.name}, preset {preset}{' with ' if changed else ''}{', '.join(changed)}"
+    return f"{words}, {plural(len(config.seeds), 'seed')}"
+
+
+def _write_tables(outcome: Outcome, *, title: str) -> None:
+    results, verdicts = (table.markdown() for table in outcome.tables)
+    write_text(outcome.folder / "table.md", f"{title}\n\n{results}\n{verdicts}")
 
 
 def claims_of(experiment: Experiment[Any], preset: str) -> tuple[Claim, ...]:

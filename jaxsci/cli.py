@@ -1,0 +1,202 @@
+"""The command line: ``python -m jaxsci list | run | resume | inspect | tables``.
+
+It exits with 0; with 1 where a verdict fails, a run diverges or a table is stale; with 2 where what
+was asked for is refused; with 130 where it is interrupted. What a user can mend is one sentence
+without a traceback; a traceback is a bug.
+"""
+
+import argparse
+import functools
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from jaxsci.experiment.config import ConfigT, field_names
+from jaxsci.experiment.discovery import experiment_names, find_experiment
+from jaxsci.experiment.errors import ExperimentError, unknown
+from jaxsci.experiment.experiment import Experiment
+from jaxsci.experiment.folder import inspect, read_folder
+from jaxsci.experiment.generated import generate
+from jaxsci.experiment.record import check_recordable, read_records, write_record
+from jaxsci.experiment.runner import Outcome, describe, run
+from jaxsci.experiment.table import Table
+
+_say = functools.partial(print, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    Args:
+        arguments: words after the program's name; by default those of this process.
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not _run:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.overrides = rest
+    # Importing JAX takes a second, which a mistyped command should not.
+    from jaxsci.training import CheckpointError, DivergedError
+
+    try:
+        return options.command(options)
+    except (ExperimentError, CheckpointError) as error:
+        print(f"jaxsci: {error}", file=sys.stderr)
+        return 2
+    except DivergedError as error:
+        print(f"jaxsci: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("jaxsci: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m jaxsci", description="Experiments of jaxsci.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("list", help="list the experiments")
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser(
+        "run",
+        help="run an experiment",
+        add_help=False,
+        allow_abbrev=False,
+        epilog="Further options override fields of the configuration: run NAME --help.",
+    )
+    command.add_argument("name", nargs="?", help="the experiment")
+    command.add_argument("--preset", default="cpu", help="its configuration (default: cpu)")
+    command.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="(default: results)"
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="delete earlier results of these seeds"
+    )
+    command.add_argument("--record", action="store_true", help="write the summary of record")
+    command.add_argument("-h", "--help", action="store_true", help="show this and the fields")
+    command.set_defaults(command=_run, usage=command)
+
+    command = commands.add_parser("resume", help="go on with an interrupted run")
+    command.add_argument("folder", type=Path, help="results/NAME/PRESET, or one seed's folder")
+    command.set_defaults(command=_resume)
+
+    command = commands.add_parser("inspect", help="show a run: configuration, metrics, table")
+    command.add_argument("folder", type=Path, help="results/NAME/PRESET, or one seed's folder")
+    command.set_defaults(command=_inspect)
+
+    command = commands.add_parser("tables", help="write the numbers of record into documents")
+    command.add_argument("files", type=Path, nargs="+", help="Markdown files with markers")
+    command.add_argument("--check", action="store_true", help="change nothing, fail if stale")
+    command.add_argument(
+        "--records", type=Path, default=Path("experiments"), metavar="DIR", help="where records are"
+    )
+    command.set_defaults(command=_tables)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    experiments = [find_experiment(name) for name in experiment_names()]
+    rows = ((e.name, e.claim, ", ".join(e.presets)) for e in experiments)
+    table = Table(headers=("experiment", "claim", "presets"), rows=tuple(rows))
+    table.print(Console(), title="Experiments: python -m jaxsci run NAME --preset PRESET")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.name is None:
+        options.usage.print_help()
+        return 0 if options.help else 2
+    experiment = find_experiment(options.name)
+    standard = experiment.preset(options.preset)
+    if options.help:
+        options.usage.print_help()
+    config = _overridden(standard, options.overrides, help=options.help)
+    if options.record:
+        check_recordable(experiment, options.preset, config)
+    outcome = run(
+        experiment,
+        options.preset,
+        config,
+        results=options.results,
+        overwrite=options.overwrite,
+        report=_say,
+    )
+    status = _show(experiment, options.preset, outcome)
+    if options.record:
+        _say(f"Record: {write_record(experiment, options.preset, outcome)}")
+    return status
+
+
+def _overridden(config: ConfigT, arguments: list[str], *, help: bool) -> ConfigT:
+    """`config` with the fields that `arguments` name; prints all of them and exits for help."""
+    names = sorted(field_names(config))
+    # A flag is also switched off, as --model.no-bias.
+    known = {*names, *(re.sub(r"(\w+)$", r"no_\1", name) for name in names)}
+    for argument in arguments:
+        name = argument.split("=")[0].removeprefix("--").replace("-", "_")
+        if argument.startswith("--") and name not in known:
+            raise unknown("a field of the configuration", name, names)
+    return tyro.cli(
+        type(config),
+        default=config,
+        args=[*arguments, "--help"] if help else arguments,
+        prog="python -m jaxsci run NAME",
+    )
+
+
+def _show(experiment: Experiment[Any], preset: str, outcome: Outcome) -> int:
+    """Print figures, results and verdicts; the exit status."""
+    console = Console()
+    results, verdicts = outcome.tables
+    _say()
+    results.print(console, title=describe(experiment, preset, outcome.config))
+    for figure in sorted(outcome.folder.rglob("*.png")):
+        _say(f"Figure: {figure}")
+    if outcome.verdicts:
+        _say()
+        verdicts.print(console, title="Verdicts")
+    return 1 if outcome.failed else 0
+
+
+def _resume(options: argparse.Namespace) -> int:
+    folder = read_folder(options.folder)
+    experiment = find_experiment(folder.experiment)
+    config = folder.rebuild(experiment)
+    outcome = run(experiment, folder.preset, config, results=folder.results, report=_say)
+    return _show(experiment, folder.preset, outcome)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    for line in inspect(read_folder(options.folder)):
+        _say(line)
+    return 0
+
+
+def _tables(options: argparse.Namespace) -> int:
+    records = read_records(options.records)
+    stale = []
+    for path in options.files:
+        if not path.is_file():
+            raise ExperimentError(f"Expected {path} to be a Markdown file, got none; name another.")
+        before = path.read_text(encoding="utf-8")
+        after = generate(before, records, where=str(path))
+        if after != before:
+            stale.append(str(path))
+            if not options.check:
+                path.write_text(after, encoding="utf-8")
+                _say(f"Wrote {path}")
+    if options.check and stale:
+        listed = " ".join(stale)
+        print(
+            f"jaxsci: expected the tables in {listed} to be those of the records, got others; run "
+            f"`python -m jaxsci tables {listed}`.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
