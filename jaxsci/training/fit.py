@@ -111,7 +111,7 @@ def fit(
     steps: int,
     micro_batches: int = 1,
     ema_decay: float | None = None,
-    steps_per_dispatch: int = 50,
+    steps_per_dispatch: int = 100,
     validate: Callable[[Any], dict[str, Any]] | None = None,
     validate_every: int = 100,
     patience: int | None = None,
