@@ -85,7 +85,7 @@ class Claim:
     experiment: str
     name: str
     quantity: Value | Ratio
-    published: float | str | None
+    published: int | float | str | None
     source: str
     presets: tuple[str, ...]
     tolerance: Tolerance | None = None
@@ -164,13 +164,13 @@ def _value(item: Any, path: Path) -> Value:
 def _tolerance(item: Any, path: Path) -> Tolerance:
     match item:
         case {"at_least": bound, **rest} if not rest and _is_number(bound):
-            return Tolerance(at_least=bound)
+            return Tolerance(at_least=float(bound))
         case {"at_most": bound, **rest} if not rest and _is_number(bound):
-            return Tolerance(at_most=bound)
+            return Tolerance(at_most=float(bound))
         case {"within": [low, high], **rest} if (
             not rest and _is_number(low) and _is_number(high) and low <= high
         ):
-            return Tolerance(at_least=low, at_most=high)
+            return Tolerance(at_least=float(low), at_most=float(high))
     raise _malformed(
         path, 'a tolerance {"at_least": x}, {"at_most": x} or {"within": [low, high]}', item
     )

@@ -6,12 +6,13 @@ seeds can be added to a run.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jaxsci.experiment.errors import ExperimentError
 from jaxsci.experiment.jsonfile import encode
 
 
+@runtime_checkable
 class Config(Protocol):
     """What every configuration has: the seeds to run."""
 
@@ -22,7 +23,7 @@ class Config(Protocol):
 
 
 # Options of the command line, which a field would hide.
-_RESERVED = frozenset({"name", "preset", "results", "overwrite", "record", "help"})
+_RESERVED = frozenset({"preset", "results", "overwrite", "record", "help"})
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -43,8 +44,8 @@ def check_config(config: Any, *, where: str) -> None:
     taken = _RESERVED.intersection(field.name for field in dataclasses.fields(config))
     if taken:
         raise TypeError(
-            f"Expected {where} to leave {', '.join(sorted(taken))} to the command line, got a field "
-            f"of that name; rename it."
+            f"Expected {where} to leave {', '.join(sorted(taken))} to the command line, got a "
+            f"field of that name; rename it."
         )
     seeds = getattr(config, "seeds", ())
     whole = all(isinstance(seed, int) and seed >= 0 for seed in seeds)

@@ -135,16 +135,8 @@ def _run_seed(
     resumed = (folder / "config.json").exists()
     report(f"{title}: {'resumes' if resumed else 'starts'} in {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / "config.json",
-        {
-            "experiment": experiment.name,
-            "preset": preset,
-            "seed": seed,
-            "seeds": config.seeds,
-            "config": to_json(config),
-        },
-    )
+    if not resumed:
+        _write_config(experiment, preset, config, seed, folder)
     write_json(folder / "env.json", environment())
     start = time.perf_counter()
     rows = _checked(experiment, experiment.run_seed(config, seed, folder))
@@ -156,6 +148,21 @@ def _run_seed(
     )
     report(f"{title}: finished in {wall_time:.1f} s")
     return rows
+
+
+def _write_config(
+    experiment: Experiment[ConfigT], preset: str, config: ConfigT, seed: int, folder: Path
+) -> None:
+    write_json(
+        folder / "config.json",
+        {
+            "experiment": experiment.name,
+            "preset": preset,
+            "seed": seed,
+            "seeds": config.seeds,
+            "config": to_json(config),
+        },
+    )
 
 
 def _checked(experiment: Experiment[Any], rows: Rows) -> Rows:

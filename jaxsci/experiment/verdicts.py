@@ -15,7 +15,7 @@ class Verdict:
 
     claim: str
     ours: Estimate
-    published: float | str | None
+    published: int | float | str | None
     tolerance: str
     passed: bool | None
     source: str
@@ -72,5 +72,5 @@ def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
     )
 
 
-def _published(value: float | str) -> str:
+def _published(value: int | float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
