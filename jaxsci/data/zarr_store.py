@@ -1,0 +1,150 @@
+"""Datasets in zarr stores: written atomically, checked when read.
+
+Zarr reads a chunk that is missing as its fill value, so a store that lost half of its files looks
+like a field with zeros in it. `write_zarr` therefore records a checksum of the files of each
+variable, last of all, and `read_zarr` compares. A store without that record was not finished.
+"""
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from .checks import check_dataset
+
+_RECORD = "jaxsci_checksums"
+
+
+class StoreError(ValueError):
+    """A zarr store that is missing, unfinished, truncated or changed."""
+
+
+def write_zarr(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a dataset as a zarr store, a folder that appears only when it is complete.
+
+    Args:
+        dataset: the dataset; its variables may be lazy, so that it need not fit into memory.
+        path: the folder to create on a local disk.
+        overwrite: replace what is there, once the new store is complete.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileExistsError: if `path` exists and `overwrite` is off.
+        DatasetError: if a value is not finite.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"write_zarr expected a new folder, got {path}, which exists; choose another path or "
+            "pass overwrite=True."
+        )
+    check_dataset(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        # Consolidated metadata is no part of the zarr 3 format, and these stores are small trees.
+        dataset.to_zarr(partial, mode="w", consolidated=False, zarr_format=3)
+        metadata = json.loads((partial / "zarr.json").read_text(encoding="utf-8"))
+        metadata["attributes"][_RECORD] = _checksums(partial)
+        (partial / "zarr.json").write_text(json.dumps(metadata, indent=2), encoding="utf-8")
+        _replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return path
+
+
+def read_zarr(
+    path: str | Path,
+    variables: Mapping[str, Sequence[str]] | Sequence[str] = (),
+    *,
+    coordinates: Sequence[str] = (),
+    verify: bool = True,
+) -> xr.Dataset:
+    """Open a store that `write_zarr` made; values are read when they are used.
+
+    Args:
+        path: the folder.
+        variables: names that must be there, or a mapping from names to their dimensions, in order.
+        coordinates: coordinates that must be there.
+        verify: compare the checksums of all files and look for values that are not finite, which
+            reads everything. Without it only the record that the store was finished is looked for.
+
+    Raises:
+        StoreError: if the store is missing, unfinished or damaged.
+        DatasetError: if it does not hold what is needed.
+    """
+    path = Path(path)
+    recorded = _recorded(path)
+    if verify:
+        _compare(path, recorded, _checksums(path))
+    # Times are plain numbers with a unit here, not dates.
+    dataset = xr.open_zarr(
+        path, consolidated=False, chunks=None, decode_times=False, decode_timedelta=False
+    )
+    del dataset.attrs[_RECORD]
+    check_dataset(dataset, variables, coordinates=coordinates, finite=verify)
+    return dataset
+
+
+def _checksums(store: Path) -> dict[str, str]:
+    """CRC-32 over the names and the contents of the files of every variable, in sorted order."""
+    checksums = {}
+    for folder in sorted(entry for entry in store.iterdir() if entry.is_dir()):
+        checksum = 0
+        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
+            checksum = zlib.crc32(file.relative_to(folder).as_posix().encode(), checksum)
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    checksum = zlib.crc32(block, checksum)
+        checksums[folder.name] = f"{checksum:08x}"
+    return checksums
+
+
+def _recorded(path: Path) -> dict[str, str]:
+    try:
+        text = (path / "zarr.json").read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreError(
+            f"read_zarr expected a zarr store at {path}, got none; check the path, or write it "
+            "with write_zarr."
+        ) from error
+    try:
+        record = json.loads(text)["attributes"][_RECORD]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"read_zarr expected {path} to hold the record of a finished write, got none; write it "
+            "again with write_zarr, or open stores of other programs with xarray.open_zarr."
+        ) from error
+    return record
+
+
+def _compare(path: Path, recorded: dict[str, str], found: dict[str, str]) -> None:
+    for name in sorted(recorded | found):
+        if name not in found:
+            raise StoreError(
+                f"read_zarr expected {path} to hold {name!r}, got no such folder; restore it from "
+                "a copy, or write it again."
+            )
+        if recorded.get(name) != found[name]:
+            raise StoreError(
+                f"read_zarr expected checksum {recorded.get(name, 'none')} for {name!r} in {path}, "
+                f"got {found[name]}: files are missing, cut short or changed; restore them from a "
+                "copy, or write the store again."
+            )
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Put `new` in the place of `path`; what was there goes last."""
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = path.with_name(f".{path.name}.old-{os.getpid()}")
+    os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old)
