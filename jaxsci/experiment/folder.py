@@ -54,7 +54,9 @@ def read_folder(path: Path) -> RunFolder:
     """
     path = path.resolve()
     single = (path / "config.json").exists()
-    folders = [path] if single else sorted(at.parent for at in path.glob("*/config.json"))
+    started = (at.parent for at in path.glob("*/config.json"))
+    # Seed 10 comes after seed 2.
+    folders = [path] if single else sorted(started, key=lambda at: (len(at.name), at.name))
     if not folders:
         raise ExperimentError(
             f"Expected a folder results/<name>/<preset> or one seed's folder in it, got {path} "
