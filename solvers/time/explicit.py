@@ -115,7 +115,7 @@ def cfl_steps(
             # A boundary value may grow within the step, from zero even: look where it leads.
             rate = jnp.maximum(now, rate_at(p.t + trial, p.u))
             wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
-            count = jnp.clip(jnp.nan_to_num(wanted, nan=1.0), 1.0, float(max_steps))
+            count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the state then says so
             dt = left / count
             u_next = stepper.step(field, p.t, p.u, dt)
             t_next = jnp.where(count == 1, t_end, p.t + dt)

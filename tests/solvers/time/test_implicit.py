@@ -1,0 +1,69 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from solvers import Dirichlet, FiniteVolume, Grid, Implicit, Neumann, Outcome, Periodic, solve
+from solvers.laws import Diffusion, Stefan
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def test_stiff_diffusion_takes_few_steps_and_agrees_with_explicit_steps():
+    grid = Grid.uniform(0.0, 1.0, 64)
+    field = FiniteVolume(
+        law=Diffusion(0.5), grid=grid, boundary=(Dirichlet(lambda t: jnp.sin(t)), Neumann(0.3))
+    )
+    u0 = jnp.asarray(np.cos(grid.centers[0]))[None]
+    times = [0.0, 0.1, 0.3]
+    implicit = solve(field, u0, t1=0.3, save_at=times, stepper=Implicit(rtol=1e-5, atol=1e-6))
+    explicit = solve(field, u0, t1=0.3, save_at=times, cfl=0.9)
+    assert implicit.status.ok
+    # Tolerance 1e-5 a step, some dozens of steps, damped by the diffusion.
+    np.testing.assert_allclose(implicit.states, explicit.states, atol=1e-4)
+    assert implicit.status.steps * 5 < explicit.status.steps
+
+
+def test_stefan_front():
+    grid = Grid.uniform(0.0, 1.0, 100)
+    law = Stefan(0.6)
+    field = FiniteVolume(law=law, grid=grid, boundary=(Dirichlet(1.0), Neumann(0.0)))
+    faces = jnp.asarray(grid.faces[0])
+    u0 = law.similarity_averages(0.02, faces)[None]
+    stepper = Implicit(rtol=1e-4, atol=1e-6)
+    u = solve(field, u0, t0=0.02, t1=0.05, stepper=stepper).states[-1, 0]
+    error = grid.integrate(jnp.abs(u - law.similarity_averages(0.05, faces)))
+    # The front cell: at most one width times the jump.
+    assert error < 0.6 / 100
+
+
+@pytest.mark.slow  # compiles for long
+def test_gradient_agrees_with_finite_differences():
+    grid = Grid.uniform(0.0, 1.0, 16)
+    u0 = jnp.asarray(np.cos(3.0 * grid.centers[0]))[None]
+
+    @jax.jit
+    def loss(k):
+        field = FiniteVolume(law=Diffusion(k), grid=grid, boundary=Periodic())
+        return jnp.sum(solve(field, u0, t1=0.1, stepper=Implicit(1e-9, 1e-10)).states ** 2)
+
+    eps = 1e-4
+    difference = (loss(0.5 + eps) - loss(0.5 - eps)) / (2 * eps)
+    # Differences of an adaptive solve carry its tolerance over eps: 1e-9/1e-4.
+    np.testing.assert_allclose(jax.grad(loss)(0.5), difference, rtol=1e-5)
+
+
+def test_failure_is_reported():
+    grid = Grid.uniform(0.0, 1.0, 16)
+    field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=(Dirichlet(1.0), Neumann(0.0)))
+    u0 = jnp.zeros((1, 16))
+    status = solve(field, u0, t1=1.0, stepper=Implicit(), max_steps=2, throw=False).status
+    assert status.outcome == Outcome.too_many_steps
+    with pytest.raises(eqx.EquinoxRuntimeError, match="raise max_steps"):
+        solve(field, u0, t1=1.0, stepper=Implicit(), max_steps=2)
+
+
+def test_bad_tolerances_are_refused():
+    with pytest.raises(ValueError, match=r"positive tolerances, got rtol=0\.0"):
+        Implicit(rtol=0.0)
