@@ -1,0 +1,105 @@
+"""One look for all figures: readable in print, safe for the colour-blind, and without global state.
+
+Figures are made without pyplot, so that nothing needs a display and nothing stays open. Settings
+hold inside a context only.
+
+Reference for the colours: Okabe, Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import ArrayLike
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Series = ArrayLike | Sequence[int | float]
+
+# Okabe and Ito's eight, without black, which is the truth's, and yellow, which fades on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Lines differ by dashes too, for print without colour.
+DASHES = ("-", "--", "-.", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)))
+TRUTH: dict[str, Any] = {"color": "black", "linewidth": 1.6, "zorder": 3}
+
+_SETTINGS = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "lines.linewidth": 1.4,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "figure.dpi": 150,
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """The context in which axes are made and drawn on."""
+    return matplotlib.rc_context(_SETTINGS)  # pyright: ignore[reportArgumentType]
+
+
+def new_axes(*, width: float = 4.8, height: float = 3.2) -> Axes:
+    """Axes on a figure of their own, which is their `figure`; sizes in inches."""
+    with style():
+        return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def save(axes: Axes, path: str | Path) -> Path:
+    """Write the figure of these axes; the suffix says the format (.png, .pdf, .svg).
+
+    The file holds no dates, so that the same figure is the same file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # axes are always on a figure until they are removed
+    with style(), matplotlib.rc_context({"svg.hashsalt": "jaxsci"}):
+        figure.savefig(path, dpi=150, metadata=dates.get(path.suffix))
+    return path
+
+
+def appearance(index: int) -> dict[str, Any]:
+    """Colour and dashes of the index-th series."""
+    return {"color": COLORS[index % len(COLORS)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def label(quantity: str, unit: str | None) -> str:
+    """Axis label with its unit in brackets, where there is one."""
+    return f"{quantity} [{unit}]" if unit else quantity
+
+
+def as_series(plot: str, name: str, values: Series, length: int) -> np.ndarray:
+    """A one-dimensional array of the expected length."""
+    array = np.asarray(values)
+    if array.shape != (length,):
+        raise ValueError(
+            f"{plot} expected {name} of shape ({length},), got {array.shape}; select one sample, "
+            "time and channel first."
+        )
+    return array
+
+
+def as_axis(plot: str, name: str, values: Series) -> np.ndarray:
+    """The coordinates that the other arrays must fit."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size < 2 or not (np.diff(array) > 0).all():
+        raise ValueError(
+            f"{plot} expected {name} to be at least 2 increasing coordinates, got shape "
+            f"{array.shape}; sort them and pass one axis."
+        )
+    return array

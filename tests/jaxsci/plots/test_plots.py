@@ -1,0 +1,156 @@
+"""Figures: what is drawn is what was given; no global state; refusals."""
+
+import sys
+
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from jaxsci.plots import (
+    Prediction,
+    error_map,
+    histogram,
+    mass_over_time,
+    new_axes,
+    profile,
+    save,
+    training_curve,
+)
+
+X = np.linspace(0.0, 1.0, 11)
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def drawn_profile():
+    models = {"A": Prediction(X**2, 0.1 + X), "B": Prediction(jnp.asarray(X, jnp.float32))}
+    return profile(X, models, truth=1 - X, band=3.0, unit="K", x_unit="m", title="t = 1")
+
+
+def test_profile_draws_truth_means_and_bands():
+    axes = drawn_profile()
+    assert texts(axes) == ["truth", "A", "B"]
+    np.testing.assert_array_equal(lines(axes)["truth"].get_ydata(), 1 - X)
+    np.testing.assert_array_equal(lines(axes)["A"].get_ydata(), X**2)
+    (band,) = axes.collections  # B has no uncertainty
+    corners = band.get_paths()[0].vertices
+    np.testing.assert_allclose(corners[:, 1].max(), 1 + 3 * 1.1)
+    np.testing.assert_allclose(corners[:, 1].min(), min(X**2 - 3 * (0.1 + X)))
+    assert axes.get_legend().get_title().get_text() == "bands: ±3 standard deviations"
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("x [m]", "u [K]", "t = 1")
+
+
+def test_series_differ_in_colour_and_dashes():
+    looks = [
+        (line.get_color(), line.get_linestyle())
+        for line in mass_over_time(X, {str(i): X + i for i in range(6)}).get_lines()
+    ]
+    assert len({color for color, _ in looks}) == len(looks) == 6
+    dashes = [line._dash_pattern for line in mass_over_time(X, dict.fromkeys("abcdef", X)).lines]
+    assert len({str(dash) for dash in dashes}) == 6
+
+
+def test_mass_over_time_draws_every_model_and_the_truth():
+    axes = mass_over_time(X, {"FNO": X + 0.1}, truth=X, unit="kg", time_unit="s")
+    assert texts(axes) == ["true", "FNO"]
+    np.testing.assert_array_equal(lines(axes)["FNO"].get_ydata(), X + 0.1)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time [s]", "total mass [kg]")
+
+
+def test_error_map_is_symmetric_and_has_its_bar():
+    error = np.outer([1.0, 2.0, 3.0], X) - 0.5
+    axes = error_map(error, X, [0.0, 0.5, 1.0], unit="K")
+    (mesh,) = axes.collections
+    assert mesh.get_clim() == (-2.5, 2.5)
+    np.testing.assert_array_equal(mesh.get_array(), error)
+    bar = axes.figure.axes[1]
+    assert bar.get_ylabel() == "error [K]"
+
+
+def test_error_maps_can_share_a_scale_and_show_what_exceeds_it():
+    error = np.outer([1.0, 2.0, 3.0], X)
+    (mesh,) = error_map(error, X, [0.0, 0.5, 1.0], limit=0.2).collections
+    assert mesh.get_clim() == (-0.2, 0.2)
+    assert mesh.colorbar.extend == "both"
+    (exact,) = error_map(0 * error, X, [0.0, 0.5, 1.0]).collections
+    assert exact.get_clim() == (-1.0, 1.0)
+
+
+def test_histogram_is_a_density_that_misses_what_has_no_position():
+    draws = np.where(np.arange(1000) < 250, np.nan, np.linspace(0.2, 0.3, 1000))
+    axes = histogram({"A": np.linspace(0.1, 0.4, 500), "B": draws}, truth=0.25, unit="m")
+    assert texts(axes) == ["A", "B (25.0% none)", "true"]
+    assert lines(axes)["true"].get_xdata()[0] == 0.25
+    areas = [sum(bar.get_height() * bar.get_width() for bar in bars) for bars in axes.containers]
+    np.testing.assert_allclose(areas, [1.0, 0.75], rtol=1e-12)  # round-off of 40 terms
+    assert axes.get_ylabel() == "density [1/m]"
+
+
+def test_training_curve_chooses_its_scale():
+    steps = np.arange(5)
+    loss = np.array([1.0, 0.5, np.inf, 0.1, np.nan])
+    axes = training_curve({"training": (steps, loss), "validation": ([0, 4], [1.0, 0.2])})
+    assert axes.get_yscale() == "log"
+    np.testing.assert_array_equal(np.isnan(lines(axes)["training"].get_ydata()), ~np.isfinite(loss))
+    assert training_curve({"likelihood": (steps, steps - 2.0)}).get_yscale() == "linear"
+    assert training_curve({"loss": (steps, loss)}, logarithmic=False).get_yscale() == "linear"
+
+
+def test_given_axes_are_drawn_on():
+    axes = new_axes()
+    assert mass_over_time(X, {"FNO": X}, axes=axes) is axes
+    assert axes.figure.axes == [axes]
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_the_same_figure_is_the_same_file(tmp_path, suffix):
+    first = save(drawn_profile(), tmp_path / "new" / f"one.{suffix}")
+    second = save(drawn_profile(), tmp_path / f"two.{suffix}")
+    assert first.read_bytes() == second.read_bytes()
+    if suffix == "png":
+        image = imread(first)
+        assert image.shape[:2] == (480, 720)  # 3.2 x 4.8 inches at 150 dots
+        assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50
+
+
+def test_no_global_state_is_touched(tmp_path):
+    before = dict(matplotlib.rcParams)
+    save(drawn_profile(), tmp_path / "a.png")
+    histogram({"A": X})
+    training_curve({"A": (X, X)})
+    error_map(np.outer(X, X), X, X)
+    assert dict(matplotlib.rcParams) == before
+    # Figures that pyplot knows of stay in memory until they are closed.
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match=r"truth of shape \(11,\), got \(1, 11\); select one"):
+        profile(X, {}, truth=X[None])
+    with pytest.raises(ValueError, match=r"the mean of 'A' of shape \(11,\), got \(10,\)"):
+        profile(X, {"A": Prediction(X[1:])})
+    with pytest.raises(ValueError, match="the std of 'A'"):
+        profile(X, {"A": Prediction(X, X[1:])})
+    with pytest.raises(ValueError, match="x to be at least 2 increasing coordinates"):
+        profile(X[::-1], {})
+    with pytest.raises(ValueError, match="the mass of 'FNO'"):
+        mass_over_time(X, {"FNO": X[1:]})
+    with pytest.raises(ValueError, match=r"\(y, x\) = \(3, 11\), got \(11, 3\); transpose"):
+        error_map(np.zeros((11, 3)), X, [0.0, 0.5, 1.0])
+    with pytest.raises(ValueError, match="a positive limit, got"):
+        error_map(np.zeros((11, 11)), X, X, limit=0.0)
+    with pytest.raises(ValueError, match="samples of 'A', got none"):
+        histogram({"A": np.zeros(0)})
+    with pytest.raises(ValueError, match="at least one finite sample"):
+        histogram({"A": np.full(3, np.nan)}, truth=0.1)
+    with pytest.raises(ValueError, match=r"values of 'loss', got shapes \(2,\) and \(3,\)"):
+        training_curve({"loss": ([0, 1], [1.0, 2.0, 3.0])})
