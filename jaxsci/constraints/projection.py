@@ -113,7 +113,7 @@ class ProjectedGaussian(dist.Distribution):
         return jnp.where(on_plane, prior - evidence - area, -jnp.inf)
 
 
-def project(distribution: Gaussian, constraint: AffineConstraint) -> ProjectedGaussian:
+def project(distribution: dist.Distribution, constraint: AffineConstraint) -> ProjectedGaussian:
     """Move a Gaussian field onto an affine constraint.
 
     Args:

@@ -33,6 +33,8 @@ class SpectralConv(eqx.Module):
         modes: number of modes m kept on each axis, one entry per space dimension.
         transform: `"fft"`, `"dft"` (truncated transform as a matrix product) or `"auto"`, which takes
             the measured choice of `choose_transform`. Both give the same numbers up to round-off.
+        identity: multiple of the identity added to every W_k at the start, a low-pass filter. It keeps
+            the kernel's channel blocks well conditioned, which boundary corrections divide by.
         key: random key of the initial weights, uniform in ±1/(C_in C_out).
     """
 
@@ -48,6 +50,7 @@ class SpectralConv(eqx.Module):
         out_channels: int,
         modes: tuple[int, ...],
         transform: Transform = "auto",
+        identity: float = 0.0,
         key: PRNGKeyArray,
     ):
         if not modes or any(not isinstance(m, int) or m < 1 for m in modes):
@@ -63,7 +66,8 @@ class SpectralConv(eqx.Module):
         shape = (*(2 * m for m in modes[:-1]), modes[-1], out_channels, in_channels)
         bound = 1 / (in_channels * out_channels)
         real_key, imag_key = jax.random.split(key)
-        self.real = jax.random.uniform(real_key, shape, minval=-bound, maxval=bound)
+        random = jax.random.uniform(real_key, shape, minval=-bound, maxval=bound)
+        self.real = random + identity * jnp.eye(out_channels, in_channels)
         self.imag = jax.random.uniform(imag_key, shape, minval=-bound, maxval=bound)
         self.modes = modes
         self.transform = transform

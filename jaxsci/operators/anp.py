@@ -117,9 +117,9 @@ class AttentiveNeuralProcess(eqx.Module):
 
     def __call__(
         self,
-        context_x: Float[Array, "context dims"],
-        context_y: Float[Array, "context channels"],
-        target_x: Float[Array, "targets dims"],
+        context_x: Float[Array, "*context dims"],
+        context_y: Float[Array, "*context channels"],
+        target_x: Float[Array, "*targets dims"],
         *,
         key: PRNGKeyArray | None = None,
     ) -> dist.Normal:

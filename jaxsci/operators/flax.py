@@ -42,7 +42,7 @@ class LinenOperator(eqx.Module):
 
 
 def from_flax(
-    module: nnx.Module | linen.Module,
+    module: Any,
     variables: PyTree | None = None,
     *,
     channels_last: bool = True,

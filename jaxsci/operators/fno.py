@@ -25,7 +25,13 @@ class FNOBlock(eqx.Module):
     local: Pointwise
 
     def __init__(
-        self, *, width: int, modes: tuple[int, ...], transform: Transform, key: PRNGKeyArray
+        self,
+        *,
+        width: int,
+        modes: tuple[int, ...],
+        transform: Transform,
+        identity: float,
+        key: PRNGKeyArray,
     ):
         kernel_key, local_key = jax.random.split(key)
         self.kernel = SpectralConv(
@@ -33,6 +39,7 @@ class FNOBlock(eqx.Module):
             out_channels=width,
             modes=modes,
             transform=transform,
+            identity=identity,
             key=kernel_key,
         )
         self.local = Pointwise(in_channels=width, out_channels=width, key=local_key)
@@ -54,6 +61,7 @@ class FNO(eqx.Module):
         projection: hidden channels of the output projection Q.
         coordinates: whether the coordinates of the points are given as extra input channels.
         transform: how the Fourier transforms are computed; see `jaxsci.nn.choose_transform`.
+        identity: multiple of the identity that every kernel starts from; see `jaxsci.nn.SpectralConv`.
         key: random key of the initial weights.
 
     Raises:
@@ -79,6 +87,7 @@ class FNO(eqx.Module):
         projection: int = 128,
         coordinates: bool = True,
         transform: Transform = "auto",
+        identity: float = 0.0,
         key: PRNGKeyArray,
     ):
         sizes = {
@@ -100,7 +109,8 @@ class FNO(eqx.Module):
         lifted = in_channels + (len(modes) if coordinates else 0)
         self.lift = Pointwise(in_channels=lifted, out_channels=width, key=lift_key)
         self.blocks = tuple(
-            FNOBlock(width=width, modes=modes, transform=transform, key=k) for k in block_keys
+            FNOBlock(width=width, modes=modes, transform=transform, identity=identity, key=k)
+            for k in block_keys
         )
         self.project = (
             Pointwise(in_channels=width, out_channels=projection, key=hidden_key),

@@ -1,0 +1,82 @@
+"""FNO: shapes in one, two and three dimensions, resolutions, parameters, learning."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxsci.operators import FNO
+
+
+@pytest.mark.parametrize(("space", "modes"), [((32,), (8,)), ((16, 12), (4, 5)), ((8, 6, 8), (3, 2, 3))])
+def test_every_dimension_and_the_parameter_count(space, modes, key):
+    width, projection, depth = 6, 10, 2
+    fno = FNO(in_channels=2, out_channels=3, width=width, modes=modes, depth=depth, projection=projection, key=key)
+    assert fno(jnp.ones((2, *space))).shape == (3, *space)
+    kept = np.prod([2 * m for m in modes[:-1]] + [modes[-1]])
+    pointwise = lambda i, o: i * o + o
+    expected = (
+        pointwise(2 + len(modes), width)
+        + depth * (2 * kept * width**2 + pointwise(width, width))
+        + pointwise(width, projection)
+        + pointwise(projection, 3)
+    )
+    assert sum(leaf.size for leaf in jax.tree.leaves(fno)) == expected
+
+
+def test_the_last_block_matters(key):
+    """A published baseline computed its last block and dropped the result."""
+    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=2, key=key)
+    x = jnp.sin(jnp.arange(16.0))[None]
+    gradient = jax.grad(lambda m: jnp.sum(m(x) ** 2))(fno)
+    assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradient.blocks[-1]))
+
+
+@pytest.mark.usefixtures("x64")
+def test_resolution_changes_nothing_for_smooth_fields(key):
+    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, key=key)
+    fno = jax.tree.map(lambda w: w.astype(float), fno)
+    field = lambda n: jnp.sin(2 * jnp.pi * jnp.arange(1.0 * n) / n)[None]
+    # One layer: only the sawtooth of the coordinate channel is not band-limited, O(1/n) aliasing.
+    coarse, fine = fno(field(64)), fno(field(128))[:, ::2]
+    assert jnp.abs(coarse - fine).max() < 0.05 * jnp.abs(fine).max()
+    plain = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, coordinates=False, key=key)
+    plain = jax.tree.map(lambda w: w.astype(float), plain)
+    np.testing.assert_allclose(plain(field(64)), plain(field(128))[:, ::2], atol=1e-13)
+
+
+def test_learns_a_shift(key):
+    """A translation is one multiplication in mode space: a small FNO must find it."""
+    fno = FNO(in_channels=1, out_channels=1, width=8, modes=(5,), depth=2, projection=16, key=key)
+    phase = jax.random.uniform(jax.random.key(1), (64, 1, 1), maxval=6.28)
+    s = 2 * jnp.pi * jnp.arange(32.0) / 32
+    x, y = jnp.sin(s + phase), jnp.sin(s + phase + 1.0)
+    rate = 1e-3
+
+    @jax.jit
+    def train(fno):
+        def step(carry, _):
+            fno, state = carry
+            loss, grads = jax.value_and_grad(lambda m: jnp.mean((jax.vmap(m)(x) - y) ** 2))(fno)
+            # Adam of optax needs implicit promotion; the sign of a smoothed gradient is enough here.
+            state = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state, grads)
+            return (jax.tree.map(lambda w, m: w - rate * jnp.sign(m), fno, state), state), loss
+
+        return jax.lax.scan(step, (fno, jax.tree.map(jnp.zeros_like, fno)), length=300)[1]
+
+    losses = train(fno)
+    # The mean square of the target is 0.5.
+    assert losses[-1] < 5e-3 < 0.1 < losses[0]
+
+
+def test_bad_input_is_refused(key):
+    fno = FNO(in_channels=3, out_channels=1, width=4, modes=(3,), depth=1, key=key)
+    with pytest.raises(ValueError, match=r"FNO expected x of shape \(channels=3, nx\), got \(8, 3, 64\); use jax.vmap"):
+        fno(jnp.ones((8, 3, 64)))
+    with pytest.raises(ValueError, match="channels=3"):
+        fno(jnp.ones((2, 64)))
+    with pytest.raises(ValueError, match="at least"):
+        fno(jnp.ones((3, 3)))
+    with pytest.raises(ValueError, match="width to be a positive integer"):
+        FNO(in_channels=3, out_channels=1, width=0, modes=(3,), key=key)
+    with pytest.raises(ValueError, match=r"write modes=\(16,\)"):
+        FNO(in_channels=3, out_channels=1, width=4, modes=(), key=key)
