@@ -1,7 +1,8 @@
 """Boundary conditions, one a side: periodic, Dirichlet, Neumann, outflow.
 
 A condition is data: its value is an array, or a callable of time (a function, or an
-`equinox.Module` whose leaves are traced), so solutions differentiate with respect to it. A value is
+`equinox.Module` whose leaves are traced), so solutions differentiate with respect to it. A module
+is recognised by the compilation cache; a new ``lambda`` is a new program. A value is
 a scalar, has shape ``(channels,)``, or ``(channels, *transverse)`` in more dimensions.
 
 The conditions speak to `FiniteVolume` in terms of ghost cells (for reconstruction) and of the state

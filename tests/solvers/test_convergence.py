@@ -58,7 +58,7 @@ def test_advection_of_a_sine(scheme, low, high, finest):
     assert errors[1] < finest
 
 
-@pytest.mark.parametrize("riemann", [Rusanov(), Godunov()])
+@pytest.mark.parametrize("riemann", [Rusanov(), pytest.param(Godunov(), marks=pytest.mark.slow)])
 def test_smooth_burgers(riemann):
     errors, initial = [], lambda x: 1.0 + 0.5 * jnp.sin(x)
     for n in (64, 128):
@@ -71,7 +71,7 @@ def test_smooth_burgers(riemann):
     assert errors[1] < 3e-4  # the reference falls as 3.68e-3 (32/n)²
 
 
-@pytest.mark.parametrize("stretch", [1.0, 1.4])
+@pytest.mark.parametrize("stretch", [pytest.param(1.0, marks=pytest.mark.slow), 1.4])
 def test_viscous_travelling_wave_between_dirichlet_ends(stretch):
     law, errors = Burgers(viscosity=0.05), []
     wave = lambda t, x: law.travelling_wave(t, x, left=1.0, right=0.0, center=0.4)  # noqa: E731
@@ -85,7 +85,7 @@ def test_viscous_travelling_wave_between_dirichlet_ends(stretch):
     assert np.log2(errors[0] / errors[1]) > 1.8
 
 
-@pytest.mark.parametrize("stretch", [1.0, 1.4])
+@pytest.mark.parametrize("stretch", [pytest.param(1.0, marks=pytest.mark.slow), 1.4])
 def test_oscillating_plate(stretch):
     law, errors = Diffusion(0.1), []
     plate = lambda t, y: law.oscillating_plate(t, y, amplitude=2.0, frequency=4.0)  # noqa: E731
@@ -115,7 +115,7 @@ def test_decay_rate_of_a_mode_is_the_discrete_one():
 
 @pytest.mark.parametrize("reconstruction", [PiecewiseConstant(), MUSCL()])
 @pytest.mark.parametrize("riemann", [Rusanov(), Godunov()])
-@pytest.mark.parametrize("height", [3.0, 4.0])
+@pytest.mark.parametrize("height", [pytest.param(3.0, marks=pytest.mark.slow), 4.0])
 def test_burgers_mass_on_an_open_domain(height, riemann, reconstruction):
     grid = Grid.uniform(-1.0, 1.0, 50)
     field = FiniteVolume(
@@ -173,7 +173,13 @@ def test_driven_rod_mass_and_solution():
 
 
 @pytest.mark.parametrize(
-    ("m", "reference"), [(1.0, 7.2e-6), (2.0, 3.8e-5), (3.0, 8.9e-5), (6.0, 1.8e-4)]
+    ("m", "reference"),
+    [
+        (1.0, 7.2e-6),
+        pytest.param(2.0, 3.8e-5, marks=pytest.mark.slow),
+        pytest.param(3.0, 8.9e-5, marks=pytest.mark.slow),
+        (6.0, 1.8e-4),
+    ],
 )
 def test_porous_medium_travelling_wave(m, reference):
     grid = Grid.uniform(0.0, 1.0, 200)
@@ -210,7 +216,7 @@ def test_barenblatt(power, order, finest):
     assert errors[1] < 1.2 * finest  # measured for the same flux elsewhere
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.6, 0.7])
+@pytest.mark.parametrize("threshold", [0.5, 0.6, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_stefan_front_position_error_and_mass(threshold):
     n = 400 if threshold == 0.5 else 200
     grid, law = Grid.uniform(0.0, 1.0, n), Stefan(threshold)

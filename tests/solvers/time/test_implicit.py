@@ -25,6 +25,7 @@ def test_stiff_diffusion_takes_few_steps_and_agrees_with_explicit_steps():
     assert implicit.status.steps * 5 < explicit.status.steps
 
 
+@pytest.mark.slow  # compiles for long
 def test_stefan_front():
     grid = Grid.uniform(0.0, 1.0, 100)
     law = Stefan(0.6)
@@ -54,6 +55,7 @@ def test_gradient_agrees_with_finite_differences():
     np.testing.assert_allclose(jax.grad(loss)(0.5), difference, rtol=1e-5)
 
 
+@pytest.mark.slow  # compiles for long
 def test_failure_is_reported():
     grid = Grid.uniform(0.0, 1.0, 16)
     field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=(Dirichlet(1.0), Neumann(0.0)))

@@ -85,7 +85,7 @@ def test_gradients_agree_with_finite_differences(steps):
 
 
 @x64
-@pytest.mark.parametrize("steps", [60, None])
+@pytest.mark.parametrize("steps", [60, pytest.param(None, marks=pytest.mark.slow)])
 def test_vmap_over_parameters_and_initial_conditions_equals_a_loop(steps):
     def value_and_gradient(diffusivity, amplitude):
         def loss(k):
@@ -106,7 +106,13 @@ def test_vmap_over_parameters_and_initial_conditions_equals_a_loop(steps):
 
 
 @pytest.mark.parametrize(
-    ("limiter", "steps"), [(minmod, 80), (van_leer, 80), (mc, 80), (van_leer, None)]
+    ("limiter", "steps"),
+    [
+        (van_leer, 80),
+        pytest.param(minmod, 80, marks=pytest.mark.slow),
+        pytest.param(mc, 80, marks=pytest.mark.slow),
+        pytest.param(van_leer, None, marks=pytest.mark.slow),
+    ],
 )
 def test_single_precision_gradients_through_a_shock_are_finite(limiter, steps):
     step = jnp.asarray(GRID.centers[0] < 0.3, jnp.float32)[None]  # flat on both sides
@@ -127,7 +133,7 @@ def test_single_precision_gradients_through_a_shock_are_finite(limiter, steps):
     assert gradient > 0  # a higher step holds and brings in more
 
 
-@pytest.mark.parametrize("steps", [80, None])
+@pytest.mark.parametrize("steps", [80, pytest.param(None, marks=pytest.mark.slow)])
 def test_single_precision_gradients_through_a_front_are_finite(steps):
     def loss(threshold):
         field = FiniteVolume(
