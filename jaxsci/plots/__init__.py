@@ -7,4 +7,5 @@ from .profile import Prediction as Prediction
 from .profile import profile as profile
 from .style import new_axes as new_axes
 from .style import save as save
+from .style import style as style
 from .training import training_curve as training_curve

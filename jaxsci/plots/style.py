@@ -6,6 +6,7 @@ hold inside a context only.
 Reference for the colours: Okabe, Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/.
 """
 
+import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,6 +26,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", "-.", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)))
 TRUTH: dict[str, Any] = {"color": "black", "linewidth": 1.6, "zorder": 3}
 
+_DOTS = 150  # per inch, in pixel formats
 _SETTINGS = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -43,7 +45,7 @@ _SETTINGS = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "legend.handlelength": 2.6,
-    "figure.dpi": 150,
+    "figure.dpi": _DOTS,
 }
 
 
@@ -52,10 +54,20 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)  # pyright: ignore[reportArgumentType]
 
 
+class _Figure(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with style():
+            self.savefig(buffer, format="png", dpi=_DOTS)
+        return buffer.getvalue()
+
+
 def new_axes(*, width: float = 4.8, height: float = 3.2) -> Axes:
-    """Axes on a figure of their own, which is their `figure`; sizes in inches."""
+    """Axes on a figure of their own, `axes.figure`, which notebooks show; sizes in inches."""
     with style():
-        return Figure(figsize=(width, height), layout="constrained").add_subplot()
+        return _Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
 def save(axes: Axes, path: str | Path) -> Path:
@@ -69,7 +81,7 @@ def save(axes: Axes, path: str | Path) -> Path:
     figure = axes.get_figure(root=True)
     assert figure is not None  # axes are always on a figure until they are removed
     with style(), matplotlib.rc_context({"svg.hashsalt": "jaxsci"}):
-        figure.savefig(path, dpi=150, metadata=dates.get(path.suffix))
+        figure.savefig(path, dpi=_DOTS, metadata=dates.get(path.suffix))
     return path
 
 

@@ -121,6 +121,10 @@ def test_the_same_figure_is_the_same_file(tmp_path, suffix):
         assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50
 
 
+def test_notebooks_show_a_figure_without_pyplot():
+    assert drawn_profile().figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_no_global_state_is_touched(tmp_path):
     before = dict(matplotlib.rcParams)
     save(drawn_profile(), tmp_path / "a.png")
