@@ -54,11 +54,13 @@ def eliminate_ends(
     mixed = kernel.mix(kernel.analyse(x))
     plain = jnp.einsum("epk,pck->ec", synthesis, mixed)  # (K x)_0 and (K x)_N
     k_00, k_0n, k_n0 = _impulse_blocks(kernel, nodes, x.dtype)
-    # Everything that depends on the kernel alone comes first, so that vmap over samples shares it.
-    inverse = jnp.linalg.inv(jnp.block([[k_00, k_0n], [k_n0, k_00]]))
-    reduced = k_00 - k_0n @ jnp.linalg.solve(k_00, k_n0)
-    wanted = jnp.concatenate([reduced @ x[:, 0], k_00 @ x[:, -1]])
-    delta = (inverse @ (wanted - plain.ravel())).reshape(2, channels)
+    # The inverses depend on the kernel alone, so that vmap over samples shares them.
+    inverse = jnp.linalg.inv(k_00)
+    reduced = k_00 - k_0n @ inverse @ k_n0
+    rest_0, rest_n = reduced @ x[:, 0] - plain[0], k_00 @ x[:, -1] - plain[1]
+    delta_0 = jnp.linalg.inv(reduced) @ (rest_0 - k_0n @ (inverse @ rest_n))
+    delta_n = inverse @ (rest_n - k_n0 @ delta_0)
+    delta = jnp.stack([delta_0, delta_n])
     # The transform of an impulse at an end node is a column of the forward transform.
     change = kernel.mix(jnp.einsum("epk,ec->pck", analysis, delta))
     return kernel.synthesise(mixed + change, (nodes,))

@@ -100,7 +100,9 @@ class ProjectedGaussian(dist.Distribution):
         values = self.constraint.values.astype(u.dtype)
         evidence = dist.MultivariateNormal(predicted, innovation).log_prob(values)
         prior = self.prior.log_prob(value)
-        prior = prior.sum(range(-(value.ndim - u.ndim + 1), 0)) if prior.ndim >= value.ndim else prior
+        prior = (
+            prior.sum(range(-(value.ndim - u.ndim + 1), 0)) if prior.ndim >= value.ndim else prior
+        )
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
             fit = dist.Normal(apply_rows(rows, u), scale).log_prob(values).sum(-1)
@@ -169,7 +171,9 @@ class _Diagonal(eqx.Module):
         return self.variance
 
     def dense(self):
-        return self.variance[..., None] * jnp.eye(self.variance.shape[-1], dtype=self.variance.dtype)
+        return self.variance[..., None] * jnp.eye(
+            self.variance.shape[-1], dtype=self.variance.dtype
+        )
 
 
 class _Dense(eqx.Module):
@@ -219,7 +223,8 @@ def _solved(innovation, spread) -> Float[Array, "*batch n m"]:
     factor = jnp.linalg.cholesky(innovation)
     factor = eqx.error_if(factor, ~jnp.isfinite(factor), message)
     solve = jnp.vectorize(
-        lambda l, rhs: jax.scipy.linalg.cho_solve((l, True), rhs.T).T, signature="(m,m),(n,m)->(n,m)"
+        lambda l, rhs: jax.scipy.linalg.cho_solve((l, True), rhs.T).T,
+        signature="(m,m),(n,m)->(n,m)",
     )
     return solve(factor, spread)
 

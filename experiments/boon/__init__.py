@@ -1,0 +1,1 @@
+"""BOON: operators that respect boundary conditions exactly (Saad et al., ICLR 2023)."""

@@ -1,0 +1,1 @@
+"""ProbConserv: predictions that conserve what is conserved (Hansen et al., ICML 2023)."""

@@ -1,0 +1,116 @@
+"""Presets of the Stefan experiment."""
+
+from dataclasses import dataclass, field
+
+from jaxsci.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class Data:
+    """Solutions of u_t = (1[u ≥ u*] u_x)_x on [0, 1] with u(t, 0) = 1 and u(0, x) = 0.
+
+    Args:
+        threshold: range of u* in training.
+        functions: solved thresholds, evenly spaced in the range.
+        cells: cells of the solver, which are also the points that can be observed.
+        times: output times, evenly spaced in (0, horizon].
+        horizon: T.
+        grid_size: contexts and targets are tensor grids of this many times and positions.
+    """
+
+    threshold: tuple[float, float] = (0.55, 0.7)
+    functions: int = 64
+    cells: int = 200
+    times: int = 200
+    horizon: float = 0.1
+    grid_size: int = 10
+
+    def __post_init__(self):
+        if self.times % self.grid_size or self.cells < self.grid_size:
+            raise ValueError(
+                f"Data expected times to be a multiple of grid_size={self.grid_size} and at least as "
+                f"many cells, got times={self.times} and cells={self.cells}."
+            )
+
+
+@dataclass(frozen=True)
+class Network:
+    """Size of the attentive neural process; the published one has width 128."""
+
+    width: int = 48
+    heads: int = 4
+    self_attention: int = 2
+    cross_attention: int = 2
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is asked at the end.
+
+    Args:
+        thresholds: tested u*; 0.5 lies outside the training range.
+        time: when the solutions are compared.
+        contexts: random contexts for each threshold.
+        samples: draws of the latent variable for each context.
+    """
+
+    thresholds: tuple[float, ...] = (0.6, 0.5)
+    time: float = 0.05
+    contexts: int = 50
+    samples: int = 100
+
+
+@dataclass(frozen=True)
+class StefanConfig:
+    """One preset.
+
+    Args:
+        seeds: each draws its own weights, contexts and batches.
+        data: the problem.
+        network: the neural process.
+        evaluation: the test.
+        steps: updates.
+        batch: functions a step, each with a context of its own.
+        penalty: λ of SoftC-ANP, the weight of the squared mass error beside the likelihood per point.
+            The paper adds λ = 1 to a likelihood summed over 25,000 points, which changes nothing.
+        ema_decay: decay of the averaged weights that are evaluated.
+        optimizer: the same for both networks.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    data: Data = field(default_factory=Data)
+    network: Network = field(default_factory=Network)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    steps: int = 1500
+    batch: int = 16
+    penalty: float = 100.0
+    ema_decay: float = 0.98
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(
+            learning_rate=4e-4, schedule="cosine", warmup_steps=100, clip_norm=1.0
+        )
+    )
+
+
+PRESETS = {
+    "smoke": StefanConfig(
+        seeds=(0,),
+        data=Data(functions=4, cells=50, times=50, grid_size=5),
+        network=Network(width=16, heads=2, self_attention=1, cross_attention=1),
+        evaluation=Evaluation(contexts=4, samples=8),
+        steps=60,
+        batch=8,
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10),
+    ),
+    "cpu": StefanConfig(),
+    # The published sizes: width 128, batch 250, 20,000 steps of Adam at 1e-4 without a schedule.
+    "paper": StefanConfig(
+        data=Data(functions=512),
+        network=Network(width=128),
+        steps=20_000,
+        batch=250,
+        penalty=1.0,
+        optimizer=OptimizerConfig(learning_rate=1e-4, schedule="constant", clip_norm=None),
+    ),
+}
