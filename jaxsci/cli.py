@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     command = commands.add_parser("list", help="list the experiments")
+    command.add_argument("--names", action="store_true", help="print nothing but their names")
     command.set_defaults(command=_list)
 
     command = commands.add_parser(
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.names:
+        _say(*experiment_names(), sep="\n")
+        return 0
     experiments = [find_experiment(name) for name in experiment_names()]
     rows = ((e.name, e.claim, ", ".join(e.presets)) for e in experiments)
     table = Table(headers=("experiment", "claim", "presets"), rows=tuple(rows))

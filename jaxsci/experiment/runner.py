@@ -81,6 +81,8 @@ def run(
         if overwrite:
             _remove(folder / str(seed))
         _check_folder(folder / str(seed), to_json(config))
+    # While seeds are running there is no table, rather than one of an earlier run.
+    (folder / "table.md").unlink(missing_ok=True)
     rows = {
         seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
         for seed in config.seeds

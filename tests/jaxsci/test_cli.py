@@ -103,6 +103,7 @@ def test_list(call):
     status, out, _ = call("list")
     assert status == 0
     assert "| toy        | Toys are small. | smoke, cpu, paper |" in out
+    assert call("list", "--names")[:2] == (0, "toy\n")
 
 
 def test_run_prints_results_figures_and_verdicts(call, folder):

@@ -1,0 +1,96 @@
+# Everything the project does, by name. `make help` lists the targets.
+# Python >= 3.11 and make are all that is needed: each target makes the environment it runs in.
+
+PYTHON ?= python3
+PRESET ?= cpu
+JOBS ?= 2
+VENV ?= .venv
+LOWEST := .venv-lowest
+
+RUN := $(VENV)/bin/python -m
+INSTALLED := $(VENV)/.installed
+# Documents whose numbers are generated from the records.
+DOCUMENTS := README.md $(wildcard docs/*.md experiments/*/README.md)
+# What `make reproduce` runs, in this order.
+MAIN := heat stefan
+
+.DEFAULT_GOAL := help
+.PHONY: help venv reproduce smoke tables test test-all test-lowest check format docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+venv: $(INSTALLED) ## Make the environment .venv, pinned by constraints.txt
+
+# $(1) folder, $(2) constraints, $(3) what to install. A folder that an interrupted call left
+# without pip is made again; the stamp that follows is written last.
+define install
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make expected Python 3.11 or newer, got %d.%d at $(PYTHON); name another one, as in make PYTHON=python3.12." % sys.version_info[:2])'
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@echo "Installing into $(1), pinned by $(2)"
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(2) --editable '$(3)'
+	@touch $@
+endef
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(call install,$(VENV),constraints.txt,.[dev])
+
+$(VENV)/.docs: $(INSTALLED)
+	$(call install,$(VENV),constraints.txt,.[dev,docs])
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	$(call install,$(LOWEST),constraints-lowest.txt,.[test])
+
+reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRESET=cpu)
+	@status=0; \
+	for name in $(MAIN); do \
+		$(MAKE) --no-print-directory reproduce-$$name || status=1; \
+	done; \
+	for name in $(MAIN); do \
+		table=results/$$name/$(PRESET)/table.md; \
+		echo; if [ -f $$table ]; then cat $$table; else echo "$$name has no results"; fi; \
+		find results/$$name/$(PRESET) -name '*.png' 2>/dev/null | sort | sed 's/^/Figure: /'; \
+	done; \
+	exit $$status
+
+reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-heat (PRESET=smoke, cpu or paper)
+	$(RUN) jaxsci run $* --preset $(PRESET)
+
+smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
+	@names=$$($(RUN) jaxsci list --names) || exit 1; \
+	status=0; \
+	for name in $$names; do \
+		$(RUN) jaxsci run $$name --preset smoke --overwrite || status=1; \
+	done; \
+	exit $$status
+
+tables: $(INSTALLED) ## Write the numbers of record into the documents
+	$(RUN) jaxsci tables $(DOCUMENTS)
+
+test: $(INSTALLED) ## The tests that take seconds each
+	$(RUN) pytest -n $(JOBS) -m "not slow"
+
+test-all: $(INSTALLED) ## All tests
+	$(RUN) pytest -n $(JOBS)
+
+test-lowest: $(LOWEST)/.installed ## The tests with the lowest versions that are supported
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow"
+
+check: $(INSTALLED) ## Style, types, layers, and that the documents' numbers are those of record
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports
+	$(RUN) jaxsci tables --check $(DOCUMENTS)
+
+format: $(INSTALLED) ## Format the code and mend what can be mended
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+docs: $(VENV)/.docs ## The documentation, into docs/_build/html
+	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html
+
+clean: ## Remove environments, caches and builds; results stay
+	rm -rf $(VENV) $(LOWEST) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+		dist docs/_build docs/jupyter_execute
+	find jaxsci solvers experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
