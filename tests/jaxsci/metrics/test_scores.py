@@ -92,6 +92,7 @@ def test_gaussian_crps_is_proper_and_differentiable(x64):
     """The expected score is least at the true spread, and its gradient there is 0."""
     draws = jnp.asarray(stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000))
 
+    @jax.jit
     def expected(scale):
         ones = jnp.ones_like(draws)
         return crps_gaussian(dist.Normal(0 * ones, scale * ones), draws)
