@@ -146,12 +146,16 @@ def _overridden(config: ConfigT, arguments: list[str], *, help: bool) -> ConfigT
         name = argument.split("=")[0].removeprefix("--").replace("-", "_")
         if argument.startswith("--") and name not in known:
             raise unknown("a field of the configuration", name, names)
-    return tyro.cli(
-        type(config),
-        default=config,
-        args=[*arguments, "--help"] if help else arguments,
-        prog="python -m jaxsci run NAME",
-    )
+    try:
+        return tyro.cli(
+            type(config),
+            default=config,
+            args=[*arguments, "--help"] if help else arguments,
+            prog="python -m jaxsci run NAME",
+        )
+    except ValueError as error:
+        # A configuration that refuses its own values; newer tyro says so and exits by itself.
+        raise ExperimentError(str(error)) from error
 
 
 def _show(experiment: Experiment[Any], preset: str, outcome: Outcome) -> int:
