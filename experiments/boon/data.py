@@ -7,10 +7,10 @@ the solver's finer grid; values at nodes are its face values, with the boundary 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from experiments.boon.config import Data
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from solvers import FiniteVolume, Grid, Neumann, cell_averages, solve
+from experiments.boon.config import Data
+from solvers import FiniteVolume, Grid, Neumann, solve
 from solvers.laws import Diffusion
 
 
@@ -59,6 +59,17 @@ def generate(config: Data, samples: int, *, key: PRNGKeyArray) -> Samples:
         inputs = jnp.cos(omega[:, None, None] * jnp.pi * x)
         arrays = (inputs, field[..., ::refinement], values, omega, amplitude)
         return Samples(*(array.astype(jnp.float32) for array in arrays))
+
+
+def exact(config: Data, samples: Samples) -> Float[Array, "samples 1 nodes"]:
+    """The series solution at the nodes, for the functions of `samples`."""
+    with jax.enable_x64(True):
+        x = jnp.linspace(0.0, 1.0, config.nodes)
+        law = Diffusion(config.diffusivity)
+        solution = jax.jit(
+            jax.vmap(lambda om, u: law.driven_rod(config.time, x, omega=om, amplitude=u))
+        )(samples.omega.astype(jnp.float64), samples.amplitude.astype(jnp.float64))
+        return solution[:, None].astype(jnp.float32)
 
 
 def solve_rod(

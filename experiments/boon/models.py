@@ -3,10 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
 from experiments.boon.config import Network
 from jaxsci.constraints import NeumannEnds
 from jaxsci.operators import FNO, BoundaryCorrectedFNO
-from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Uninformed(eqx.Module):

@@ -9,10 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from experiments.probconserv.config import Data
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from solvers import Dirichlet, FiniteVolume, Grid, Neumann, SSPRK2, solve
+from experiments.probconserv.config import Data
+from solvers import SSPRK2, Dirichlet, FiniteVolume, Grid, Neumann, solve
 from solvers.laws import Stefan
 
 

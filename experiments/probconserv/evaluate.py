@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
 from experiments.probconserv.config import StefanConfig
 from experiments.probconserv.data import coordinates, exact, observe, output_times, random_grid
 from jaxsci.constraints import conservation, project
@@ -24,8 +26,6 @@ from jaxsci.metrics import (
 )
 from jaxsci.operators import AttentiveNeuralProcess
 from jaxsci.probabilistic import moment_match
-from jaxtyping import Array, Float
-
 from solvers import Grid
 
 
@@ -79,7 +79,7 @@ def latent_samples(
 
         def gaussian(z):
             decoded = model.decode(attended, z, points)
-            return decoded.mean[..., 0], decoded.scale[..., 0]
+            return jnp.asarray(decoded.loc)[..., 0], jnp.asarray(decoded.scale)[..., 0]
 
         return jax.vmap(gaussian)(latent.sample(key, (samples,)))
 
@@ -96,7 +96,7 @@ def predictions(samples: dist.Normal, grid: Grid, total) -> dict[str, dist.Norma
         dist.Normal(jnp.moveaxis(mean, 1, 0), jnp.sqrt(jnp.moveaxis(variance, 1, 0))),
         variance_floor=1e-8,
     )
-    hard = project(dist.Normal(samples.mean, jnp.ones_like(samples.scale)), constraint)
+    hard = project(dist.Normal(samples.mean, jnp.ones_like(jnp.asarray(samples.scale))), constraint)
     oblique = project(samples, constraint)
     return {
         "ANP": over_samples(samples.mean, samples.variance),

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+
 from experiments.probconserv.config import PRESETS, StefanConfig
 from experiments.probconserv.data import Episodes, coordinates, output_times, solve_stefan
 from experiments.probconserv.evaluate import (
@@ -136,7 +137,9 @@ def draw(
     one = case._replace(context_x=case.context_x[:1], context_y=case.context_y[:1])
     samples = latent_samples(network, one, coordinates(config.data, jnp.asarray(index)), 8, key)
     shape = (len(times), len(cells))
-    fields = dist.Normal(*(a.reshape(8, *shape) for a in (samples.mean[0], samples.scale[0])))
+    fields = dist.Normal(
+        *(jnp.asarray(a)[0].reshape(8, *shape) for a in (samples.loc, samples.scale))
+    )
     projected = predictions(
         dist.Normal(fields.mean.swapaxes(0, 1), fields.scale.swapaxes(0, 1)),
         case.grid,

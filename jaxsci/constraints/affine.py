@@ -10,9 +10,9 @@ Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from solvers import Grid
@@ -27,8 +27,9 @@ class AffineConstraint(eqx.Module):
         noise: variances of the rows' errors, a scalar or shape (m,); None for the exact constraint.
 
     Raises:
-        ValueError: wrong shapes, non-finite numbers, noise that is not positive, more rows than cells, or rows that
-            repeat or contradict each other (checked where the arrays are concrete, not inside jit).
+        ValueError: wrong shapes, non-finite numbers, noise that is not positive, more rows than cells,
+            or rows that repeat or contradict each other (checked where the arrays are concrete, not
+            inside jit).
     """
 
     rows: Float[Array, "m n"]
@@ -59,7 +60,7 @@ class AffineConstraint(eqx.Module):
                 "remove rows that follow from others."
             )
         arrays = [self.rows, self.values] + ([] if self.noise is None else [self.noise])
-        if not any(isinstance(array, jax.core.Tracer) for array in arrays):
+        if not any(isinstance(array, Tracer) for array in arrays):
             _check_numbers(*(np.asarray(array) for array in arrays))
 
     def residual(self, u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:

@@ -38,6 +38,11 @@ class AbstractEnds(eqx.Module):
         del nodes
         return self
 
+    def _values(self, u: Array, values: Array | None) -> Float[Array, "channels 2"]:
+        """The prescribed values, checked, one pair a channel."""
+        self.check(u.shape[-1], values)
+        return jnp.broadcast_to(jnp.asarray(values), (u.shape[0], 2)).astype(u.dtype)
+
     @abstractmethod
     def check(self, nodes: int, values: Float[Array, "*channels 2"] | None) -> None:
         """Raise a ValueError where the field or the values do not fit the condition."""
@@ -48,14 +53,12 @@ class DirichletEnds(AbstractEnds):
 
     def enforce(self, u, values):
         """Overwrite the two end nodes with the values, bit for bit."""
-        self.check(u.shape[-1], values)
-        values = jnp.broadcast_to(values, (u.shape[0], 2)).astype(u.dtype)
+        values = self._values(u, values)
         return u.at[:, 0].set(values[:, 0]).at[:, -1].set(values[:, 1])
 
     def error(self, u, values):
         """Largest |u − α| at the ends."""
-        self.check(u.shape[-1], values)
-        return jnp.abs(u[:, jnp.array([0, -1])] - values).max()
+        return jnp.abs(u[:, jnp.array([0, -1])] - self._values(u, values)).max()
 
     def check(self, nodes, values):
         """Refuse missing values and fields without interior nodes."""
@@ -78,8 +81,7 @@ class NeumannEnds(AbstractEnds):
 
     def enforce(self, u, values):
         """Solve both one-sided differences for their end node."""
-        self.check(u.shape[-1], values)
-        values = jnp.broadcast_to(values, (u.shape[0], 2)).astype(u.dtype)
+        values = self._values(u, values)
         h = self.length / (u.shape[-1] - 1)
         first = (18 * u[:, 1] - 9 * u[:, 2] + 2 * u[:, 3] - 6 * h * values[:, 0]) / 11
         last = (18 * u[:, -2] - 9 * u[:, -3] + 2 * u[:, -4] + 6 * h * values[:, 1]) / 11
@@ -87,7 +89,7 @@ class NeumannEnds(AbstractEnds):
 
     def error(self, u, values):
         """Largest |∂u/∂x − α| at the ends, by the same differences."""
-        self.check(u.shape[-1], values)
+        values = self._values(u, values)
         h = self.length / (u.shape[-1] - 1)
         first = (-11 * u[:, 0] + 18 * u[:, 1] - 9 * u[:, 2] + 2 * u[:, 3]) / (6 * h)
         last = (11 * u[:, -1] - 18 * u[:, -2] + 9 * u[:, -3] - 2 * u[:, -4]) / (6 * h)

@@ -32,7 +32,6 @@ class ProjectedGaussian(dist.Distribution):
         constraint: the constraint.
     """
 
-    support = support_constraints.real_vector
     pytree_data_fields = ("prior", "constraint", "_mean", "_variance", "_gain")
 
     def __init__(self, prior, constraint, mean, variance, gain, *, validate_args=None):
@@ -45,6 +44,11 @@ class ProjectedGaussian(dist.Distribution):
         space = _space(mean.shape, n)
         split = mean.ndim - len(space)
         super().__init__(mean.shape[:split], mean.shape[split:], validate_args=validate_args)
+
+    @property
+    def support(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All fields of the grid; the density is zero off an exact constraint."""
+        return support_constraints.independent(support_constraints.real, len(self.event_shape))
 
     @property
     def mean(self) -> Float[Array, "*field"]:
@@ -65,7 +69,7 @@ class ProjectedGaussian(dist.Distribution):
     def covariance_matrix(self) -> Float[Array, "*batch n n"]:
         """Σ̃ as a dense matrix, for small fields and tests."""
         n = self.constraint.rows.shape[1]
-        covariance = _covariance(self.prior, n)
+        _, covariance = _moments(self.prior, n)
         rows = self.constraint.rows.astype(self.mean.dtype)
         return covariance.dense() - self._gain @ jnp.swapaxes(covariance.times(rows), -1, -2)
 
@@ -74,35 +78,37 @@ class ProjectedGaussian(dist.Distribution):
 
         A draw from the prior is itself projected, onto b + ε with its own ε (Matheron's rule).
         """
+        assert key is not None
         field_key, noise_key = jax.random.split(key)
-        u = self.prior.sample(field_key, sample_shape)
-        n = self.constraint.rows.shape[1]
-        flat = _flatten(u, n)
+        mean, covariance = _moments(self.prior, self.constraint.rows.shape[1])
+        white = jax.random.normal(field_key, (*sample_shape, *mean.shape), mean.dtype)
+        u = mean + covariance.color(white)
         values = self.constraint.values.astype(u.dtype)
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
-            shape = (*flat.shape[:-1], values.shape[-1])
+            shape = (*u.shape[:-1], values.shape[-1])
             values = values + scale * jax.random.normal(noise_key, shape, u.dtype)
-        return _moved(flat, self.constraint, values, self._gain).reshape(u.shape)
+        moved = _moved(u, self.constraint, values, self._gain)
+        space = _space(self._mean.shape, self.constraint.rows.shape[1])
+        return moved.reshape(*moved.shape[:-1], *space)
 
-    def log_prob(self, value):
+    def log_prob(self, value, intermediates=None):
         """Log density of a field.
 
         With noise on every row this is the posterior density p(u) p(b|u) / p(b). For exact rows it is the
         density on the constraint's plane (with respect to its own area), and −inf off the plane.
         """
         n = self.constraint.rows.shape[1]
-        u = _flatten(value, n)
+        u = _flatten(jnp.asarray(value), n)
         rows = self.constraint.rows.astype(u.dtype)
-        covariance = _covariance(self.prior, n)
+        mean, covariance = _moments(self.prior, n)
         innovation = _innovation(rows, covariance, self.constraint.noise)
-        predicted = apply_rows(rows, _flatten(self.prior.mean, n))
+        predicted = apply_rows(rows, mean)
         values = self.constraint.values.astype(u.dtype)
         evidence = dist.MultivariateNormal(predicted, innovation).log_prob(values)
         prior = self.prior.log_prob(value)
-        prior = (
-            prior.sum(range(-(value.ndim - u.ndim + 1), 0)) if prior.ndim >= value.ndim else prior
-        )
+        if isinstance(self.prior, dist.Normal):
+            prior = prior.sum(range(-len(self.event_shape), 0))
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
             fit = dist.Normal(apply_rows(rows, u), scale).log_prob(values).sum(-1)
@@ -138,17 +144,14 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
             f"{type(distribution).__name__}; moment-match it to a Normal first."
         )
     n = constraint.rows.shape[1]
-    mean = jnp.asarray(distribution.mean)
-    flat = _flatten(mean, n)
-    rows = constraint.rows.astype(mean.dtype)
-    covariance = _covariance(distribution, n)
+    flat, covariance = _moments(distribution, n)
+    rows = constraint.rows.astype(flat.dtype)
     spread = covariance.times(rows)  # Σ Aᵀ, (..., n, m)
     gain = _solved(_innovation(rows, covariance, constraint.noise), spread)
-    values = constraint.values.astype(mean.dtype)
-    moved = _moved(flat, constraint, values, gain)
+    moved = _moved(flat, constraint, constraint.values.astype(flat.dtype), gain)
     # Round-off may leave a variance of −eps where the constraint fixes a cell completely.
     variance = jnp.maximum(covariance.diagonal() - (gain * spread).sum(-1), 0)
-    shape = (*moved.shape[: moved.ndim - 1], *_space(mean.shape, n))
+    shape = (*moved.shape[:-1], *_space(_field_shape(distribution), n))
     return ProjectedGaussian(
         distribution,
         constraint,
@@ -159,44 +162,62 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
 
 
 class _Diagonal(eqx.Module):
-    """Covariance of independent cells."""
+    """Covariance of independent cells, as standard deviations."""
 
-    variance: Float[Array, "*batch n"]
+    scale: Float[Array, "*batch n"]
 
     def times(self, rows):
         """Σ Aᵀ."""
-        return self.variance[..., None] * rows.T
+        return self.scale[..., None] ** 2 * rows.T
 
     def diagonal(self):
-        return self.variance
+        return self.scale**2
 
     def dense(self):
-        return self.variance[..., None] * jnp.eye(
-            self.variance.shape[-1], dtype=self.variance.dtype
-        )
+        return self.scale[..., None] ** 2 * jnp.eye(self.scale.shape[-1], dtype=self.scale.dtype)
+
+    def color(self, noise):
+        """Turn white noise into noise of covariance Σ."""
+        return self.scale * noise
 
 
 class _Dense(eqx.Module):
-    """Covariance as a matrix."""
+    """Covariance L Lᵀ of dependent cells, as its triangular factor."""
 
-    matrix: Float[Array, "*batch n n"]
+    factor: Float[Array, "*batch n n"]
 
     def times(self, rows):
         """Σ Aᵀ."""
-        return self.matrix @ rows.T
+        return self.factor @ (jnp.swapaxes(self.factor, -1, -2) @ rows.T)
 
     def diagonal(self):
-        return jnp.diagonal(self.matrix, axis1=-2, axis2=-1)
+        return (self.factor**2).sum(-1)
 
     def dense(self):
-        return self.matrix
+        return self.factor @ jnp.swapaxes(self.factor, -1, -2)
+
+    def color(self, noise):
+        """Turn white noise into noise of covariance Σ."""
+        return (self.factor @ noise[..., None])[..., 0]
 
 
-def _covariance(distribution: Gaussian, n: int) -> _Diagonal | _Dense:
+def _moments(distribution: Gaussian, n: int) -> tuple[Array, _Diagonal | _Dense]:
+    """Mean, flattened over space, and covariance.
+
+    They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
+    """
+    loc = jnp.asarray(distribution.loc)
     if isinstance(distribution, dist.Normal):
-        scale = jnp.broadcast_to(distribution.scale, distribution.batch_shape)
-        return _Diagonal(_flatten(scale, n) ** 2)
-    return _Dense(distribution.covariance_matrix)
+        loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
+        return _flatten(loc, n), _Diagonal(_flatten(scale, n))
+    return _flatten(loc, n), _Dense(jnp.asarray(distribution.scale_tril))
+
+
+def _field_shape(distribution: Gaussian) -> tuple[int, ...]:
+    if isinstance(distribution, dist.Normal):
+        loc, scale = jnp.asarray(distribution.loc), jnp.asarray(distribution.scale)
+        return jnp.broadcast_shapes(loc.shape, scale.shape)
+    return jnp.asarray(distribution.loc).shape
 
 
 def _innovation(rows, covariance, noise) -> Float[Array, "*batch m m"]:
@@ -223,14 +244,14 @@ def _solved(innovation, spread) -> Float[Array, "*batch n m"]:
     factor = jnp.linalg.cholesky(innovation)
     factor = eqx.error_if(factor, ~jnp.isfinite(factor), message)
     solve = jnp.vectorize(
-        lambda l, rhs: jax.scipy.linalg.cho_solve((l, True), rhs.T).T,
+        lambda c, rhs: jax.scipy.linalg.cho_solve((c, True), rhs.T).T,
         signature="(m,m),(n,m)->(n,m)",
     )
     return solve(factor, spread)
 
 
 def _moved(u, constraint, values, gain) -> Float[Array, "*batch n"]:
-    """u − gain (A u − b); twice for exact rows, so that only the last rounding remains."""
+    """U − gain (A u − b); twice for exact rows, so that only the last rounding remains."""
     rows = constraint.rows.astype(u.dtype)
     for _ in range(2 if constraint.noise is None else 1):
         residual = apply_rows(rows, u) - values

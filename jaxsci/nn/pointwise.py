@@ -4,7 +4,6 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
@@ -34,7 +33,9 @@ class Pointwise(eqx.Module):
             else None
         )
 
-    def __call__(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "out_channels *space"]:
+    def __call__(
+        self, x: Float[Array, "in_channels *space"]
+    ) -> Float[Array, "out_channels *space"]:
         """Apply the map to one sample."""
         # Two-dimensional products only: on a CPU the gradient of a wider one is twice as slow.
         y = self.weight.astype(x.dtype) @ x.reshape(x.shape[0], -1)

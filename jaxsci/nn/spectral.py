@@ -86,11 +86,8 @@ class SpectralConv(eqx.Module):
         """The kept coefficients x̂_k of a field, real and imaginary part stacked in front."""
         self._check(x.shape)
         space = x.shape[1:]
-        if self._method(space) == "dft":
-            z = _analyse_dft(x, self.modes)
-        else:
-            z = _analyse_fft(x, self.modes)
-        return z.reshape(2, x.shape[0], -1)
+        analyse = _analyse_dft if self._method(space) == "dft" else _analyse_fft
+        return analyse(x, self.modes).reshape(2, x.shape[0], -1)
 
     def mix(self, a: Float[Array, "two in_channels K"]) -> Float[Array, "two out_channels K"]:
         """Multiply every coefficient by its matrix W_k."""
@@ -110,7 +107,9 @@ class SpectralConv(eqx.Module):
             return _synthesise_dft(z, self.modes, space)
         return _synthesise_fft(z, self.modes, space)
 
-    def __call__(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "out_channels *space"]:
+    def __call__(
+        self, x: Float[Array, "in_channels *space"]
+    ) -> Float[Array, "out_channels *space"]:
         """Apply the kernel to one sample.
 
         Raises:

@@ -32,8 +32,7 @@ class SetEncoder(eqx.Module):
         embed_key, *block_keys = jax.random.split(key, 1 + depth)
         self.embed = eqx.nn.Linear(size, width, key=embed_key)
         self.blocks = tuple(
-            SelfAttentionBlock(width=width, heads=heads, dropout=dropout, key=k)
-            for k in block_keys
+            SelfAttentionBlock(width=width, heads=heads, dropout=dropout, key=k) for k in block_keys
         )
 
     def __call__(

@@ -21,7 +21,9 @@ class NNXOperator(eqx.Module):
     state: PyTree
     channels_last: bool = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "out_channels *space"]:
+    def __call__(
+        self, x: Float[Array, "in_channels *space"]
+    ) -> Float[Array, "out_channels *space"]:
         """Map one sample; changes that the module makes to its own state are not kept."""
         module = nnx.merge(self.graph, self.state)
         return _called(module, x, channels_last=self.channels_last)
@@ -34,7 +36,9 @@ class LinenOperator(eqx.Module):
     variables: PyTree
     channels_last: bool = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "out_channels *space"]:
+    def __call__(
+        self, x: Float[Array, "in_channels *space"]
+    ) -> Float[Array, "out_channels *space"]:
         """Map one sample with the stored variables."""
         return _called(
             lambda y: self.module.apply(self.variables, y), x, channels_last=self.channels_last

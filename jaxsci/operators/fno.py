@@ -121,7 +121,9 @@ class FNO(eqx.Module):
         self.modes = modes
         self.coordinates = coordinates
 
-    def __call__(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "out_channels *space"]:
+    def __call__(
+        self, x: Float[Array, "in_channels *space"]
+    ) -> Float[Array, "out_channels *space"]:
         """Map one sample.
 
         Raises:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds, eliminate_ends
 from jaxsci.nn import SpectralConv
 from jaxsci.operators import FNO, BoundaryCorrectedFNO
@@ -14,7 +15,9 @@ CHANNELS, NODES = 3, 32
 @pytest.fixture
 def kernel(x64):
     # All modes, so that the end blocks of the kernel are well conditioned.
-    conv = SpectralConv(in_channels=CHANNELS, out_channels=CHANNELS, modes=(17,), key=jax.random.key(0))
+    conv = SpectralConv(
+        in_channels=CHANNELS, out_channels=CHANNELS, modes=(17,), key=jax.random.key(0)
+    )
     return jax.tree.map(lambda w: w.astype(float), conv)
 
 
@@ -60,7 +63,12 @@ def test_impulse_response_gives_the_end_blocks(kernel):
     k = dense(kernel)
     weights = jax.lax.complex(kernel.real, kernel.imag)
     kappa = jnp.fft.irfft(weights, n=NODES, axis=0)
-    for block, expected in ((k[0, 0], kappa[0]), (k[-1, -1], kappa[0]), (k[0, -1], kappa[1]), (k[-1, 0], kappa[-1])):
+    for block, expected in (
+        (k[0, 0], kappa[0]),
+        (k[-1, -1], kappa[0]),
+        (k[0, -1], kappa[1]),
+        (k[-1, 0], kappa[-1]),
+    ):
         np.testing.assert_allclose(block, expected, rtol=0, atol=1e-14)
 
 
@@ -69,7 +77,11 @@ def test_elimination_evaluates_the_kernel_once(kernel, monkeypatch):
     calls = []
     for name in ("analyse", "mix", "synthesise"):
         method = getattr(SpectralConv, name)
-        monkeypatch.setattr(SpectralConv, name, lambda self, *a, _m=method, _n=name: (calls.append(_n), _m(self, *a))[1])
+        monkeypatch.setattr(
+            SpectralConv,
+            name,
+            lambda self, *a, _m=method, _n=name: (calls.append(_n), _m(self, *a))[1],
+        )
     eliminate_ends(kernel, jnp.ones((CHANNELS, NODES)))
     assert sorted(calls) == ["analyse", "mix", "mix", "synthesise"]
 
@@ -139,8 +151,10 @@ def test_bad_input_is_refused(key):
         NeumannEnds().enforce(jnp.ones((1, 7)), jnp.ones(2))
     with pytest.raises(ValueError, match="positive length"):
         NeumannEnds(length=0.0)
+    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3, 3), depth=1, key=key)
     with pytest.raises(ValueError, match="1-D FNO"):
-        fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3, 3), depth=1, key=key)
         BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())
     with pytest.raises(ValueError, match="as many output as input channels"):
-        eliminate_ends(SpectralConv(in_channels=2, out_channels=3, modes=(3,), key=key), jnp.ones((2, 9)))
+        eliminate_ends(
+            SpectralConv(in_channels=2, out_channels=3, modes=(3,), key=key), jnp.ones((2, 9))
+        )

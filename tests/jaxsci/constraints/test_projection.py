@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+
 from jaxsci.constraints import AffineConstraint, conservation, project
 from solvers import Grid
 
@@ -60,7 +61,9 @@ def test_projection_properties(problem):
 def test_matches_the_dense_formula(problem, noise):
     for prior, sigma in gaussians(problem):
         out = project(prior, AffineConstraint(problem["rows"], problem["values"], noise))
-        mean, covariance = formula(problem["mean"], sigma, problem["rows"], problem["values"], noise or 0.0)
+        mean, covariance = formula(
+            problem["mean"], sigma, problem["rows"], problem["values"], noise or 0.0
+        )
         np.testing.assert_allclose(out.mean, mean, atol=ROUND_OFF)
         np.testing.assert_allclose(out.covariance_matrix, covariance, atol=ROUND_OFF)
 
@@ -88,7 +91,10 @@ def test_unit_variance_is_the_euclidean_projection_and_zero_variance_does_not_mo
     euclidean = problem["mean"] - a.T @ jnp.linalg.solve(a @ a.T, a @ problem["mean"] - b)
     np.testing.assert_allclose(out.mean, euclidean, atol=ROUND_OFF)
     frozen = jnp.arange(N) % 4 == 0
-    out = project(dist.Normal(problem["mean"], jnp.where(frozen, 0.0, problem["scale"]), validate_args=False), AffineConstraint(a, b))
+    out = project(
+        dist.Normal(problem["mean"], jnp.where(frozen, 0.0, problem["scale"]), validate_args=False),
+        AffineConstraint(a, b),
+    )
     np.testing.assert_array_equal(out.mean[frozen], problem["mean"][frozen])
     np.testing.assert_array_equal(out.variance[frozen], 0)
 
@@ -114,7 +120,9 @@ def test_time_covariance_cancels_from_the_mean(x64):
     b = jnp.arange(float(nt))
     dense = dist.MultivariateNormal(mean.ravel(), jnp.kron(sigma_t, sigma_x))
     whole = project(dense, AffineConstraint(jnp.kron(jnp.eye(nt), g[None]), b)).mean
-    slices = project(dist.MultivariateNormal(mean, sigma_x), AffineConstraint(g[None], b[:, None])).mean
+    slices = project(
+        dist.MultivariateNormal(mean, sigma_x), AffineConstraint(g[None], b[:, None])
+    ).mean
     np.testing.assert_allclose(whole.reshape(nt, nx), slices, atol=ROUND_OFF)
 
 
@@ -155,7 +163,9 @@ def test_log_density(problem):
     # In an orthonormal basis of the plane the posterior is an ordinary Gaussian.
     basis = jnp.asarray(np.linalg.svd(np.asarray(a))[2][M:])
     reduced = dist.MultivariateNormal(basis @ exact.mean, basis @ exact.covariance_matrix @ basis.T)
-    np.testing.assert_allclose(exact.log_prob(on_plane), reduced.log_prob(on_plane @ basis.T), rtol=1e-9)
+    np.testing.assert_allclose(
+        exact.log_prob(on_plane), reduced.log_prob(on_plane @ basis.T), rtol=1e-9
+    )
     assert jnp.all(exact.log_prob(on_plane + 0.1) == -jnp.inf)
 
 
@@ -171,7 +181,9 @@ def test_transformations(problem):
     """jit, grad through mean and values, and vmap agree with the plain call."""
     a, b, scale = problem["rows"], problem["values"], problem["scale"]
     call = lambda mean, b: project(dist.Normal(mean, scale), AffineConstraint(a, b)).mean
-    np.testing.assert_allclose(jax.jit(call)(problem["mean"], b), call(problem["mean"], b), atol=1e-14)
+    np.testing.assert_allclose(
+        jax.jit(call)(problem["mean"], b), call(problem["mean"], b), atol=1e-14
+    )
     means = jnp.stack([problem["mean"], 2 * problem["mean"]])
     np.testing.assert_allclose(
         jax.vmap(call, (0, None))(means, b), jnp.stack([call(m, b) for m in means]), atol=1e-14
@@ -179,18 +191,47 @@ def test_transformations(problem):
     gradient = jax.grad(lambda b: jnp.sum(call(problem["mean"], b) ** 2))(b)
     shift = jnp.eye(M) * 1e-5
     difference = jnp.stack(
-        [(jnp.sum(call(problem["mean"], b + s) ** 2) - jnp.sum(call(problem["mean"], b - s) ** 2)) / 2e-5 for s in shift]
+        [
+            (
+                jnp.sum(call(problem["mean"], b + s) ** 2)
+                - jnp.sum(call(problem["mean"], b - s) ** 2)
+            )
+            / 2e-5
+            for s in shift
+        ]
     )
     # The function is quadratic in b: central differences leave only round-off, 1e-16 / 1e-5.
     np.testing.assert_allclose(gradient, difference, rtol=1e-8)
 
 
+def test_distributions_made_under_vmap(problem):
+    """numpyro keeps the batch shape of one sample; projection, mean and samples must not."""
+    means = jnp.stack([problem["mean"], 2 * problem["mean"]])
+    constraint = AffineConstraint(problem["rows"], problem["values"])
+    batch = jax.vmap(lambda m: dist.Normal(m, problem["scale"]))(means)
+    out = project(batch, constraint)
+    assert out.mean.shape == (2, N)
+    inside = jax.vmap(lambda d: project(d, constraint).mean)(batch)
+    np.testing.assert_allclose(inside, out.mean, atol=1e-14)
+    u = out.sample(jax.random.key(0), (3,))
+    assert u.shape == (3, 2, N)
+    assert jnp.abs(u @ problem["rows"].T - problem["values"]).max() < ROUND_OFF
+
+
 def test_no_quadratic_memory():
     """A million cells would need 4 terabytes as a matrix; compiled temporaries stay linear."""
     n = 1_000_000
-    call = jax.jit(lambda mean, scale, row: project(dist.Normal(mean, scale), AffineConstraint(row, jnp.ones(1))).mean)
+    call = jax.jit(
+        lambda mean, scale, row: (
+            project(dist.Normal(mean, scale), AffineConstraint(row, jnp.ones(1))).mean
+        )
+    )
     shape = jax.ShapeDtypeStruct((n,), jnp.float32)
-    memory = call.lower(shape, shape, jax.ShapeDtypeStruct((1, n), jnp.float32)).compile().memory_analysis()
+    memory = (
+        call.lower(shape, shape, jax.ShapeDtypeStruct((1, n), jnp.float32))
+        .compile()
+        .memory_analysis()
+    )
     # Gain, variance and padded rows: well under 20 vectors of 4 bytes.
     assert memory.temp_size_in_bytes < 20 * 4 * n
 
@@ -199,9 +240,14 @@ def test_bad_constraints_are_refused():
     rows = np.eye(3, 5)
     with pytest.raises(ValueError, match="at most as many rows as cells, got 6 rows for 5 cells"):
         AffineConstraint(np.ones((6, 5)), np.ones(6))
-    with pytest.raises(ValueError, match=r"row 2, which is a combination of rows \[0, 1\] and contradicts its value"):
+    with pytest.raises(
+        ValueError,
+        match=r"row 2, which is a combination of rows \[0, 1\] and contradicts its value",
+    ):
         AffineConstraint(np.stack([rows[0], rows[1], rows[0] + rows[1]]), np.array([1.0, 2.0, 4.0]))
-    with pytest.raises(ValueError, match=r"row 1, which is a combination of rows \[0\] and repeats them"):
+    with pytest.raises(
+        ValueError, match=r"row 1, which is a combination of rows \[0\] and repeats them"
+    ):
         AffineConstraint(np.stack([rows[0], 2 * rows[0]]), np.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="row 0, which is zero and contradicts its value"):
         AffineConstraint(np.zeros((1, 5)), np.ones(1))

@@ -5,9 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+
 from jaxsci.nn import SpectralConv, choose_transform
 
-CASES = [((32,), (9,)), ((33,), (9,)), ((16,), (9,)), ((12, 10), (3, 4)), ((9, 12), (4, 7)), ((8, 6, 10), (2, 3, 4))]
+CASES = [
+    ((32,), (9,)),
+    ((33,), (9,)),
+    ((16,), (9,)),
+    ((12, 10), (3, 4)),
+    ((9, 12), (4, 7)),
+    ((8, 6, 10), (2, 3, 4)),
+]
 
 
 def double(module):
@@ -16,7 +24,11 @@ def double(module):
 
 def build(modes, transform, channels=(2, 3)):
     conv = SpectralConv(
-        in_channels=channels[0], out_channels=channels[1], modes=modes, transform=transform, key=jax.random.key(0)
+        in_channels=channels[0],
+        out_channels=channels[1],
+        modes=modes,
+        transform=transform,
+        key=jax.random.key(0),
     )
     return double(conv)
 
@@ -31,7 +43,10 @@ def test_transforms_agree_with_the_full_spectrum(space, modes):
     weights = np.asarray(conv.real) + 1j * np.asarray(conv.imag)
     for index in np.ndindex(*weights.shape[:-2]):
         # Kept frequencies of the leading axes are 0 .. m-1, -m .. -1.
-        k = tuple(i if i < m else i - 2 * m for i, m in zip(index[:-1], modes[:-1], strict=True)) + index[-1:]
+        k = (
+            tuple(i if i < m else i - 2 * m for i, m in zip(index[:-1], modes[:-1], strict=True))
+            + index[-1:]
+        )
         full[(slice(None), *k)] = weights[index] @ spectrum[(slice(None), *k)]
     expected = np.fft.irfftn(full, s=space, axes=range(1, x.ndim))
     for transform in ("fft", "dft"):
@@ -44,7 +59,10 @@ def test_transforms_agree_with_the_full_spectrum(space, modes):
 def test_same_map_at_every_resolution(transform):
     conv = build((4,), transform)
     field = lambda n: jnp.stack(
-        [jnp.sin(2 * jnp.pi * jnp.arange(1.0 * n) / n), jnp.cos(6 * jnp.pi * jnp.arange(1.0 * n) / n)]
+        [
+            jnp.sin(2 * jnp.pi * jnp.arange(1.0 * n) / n),
+            jnp.cos(6 * jnp.pi * jnp.arange(1.0 * n) / n),
+        ]
     )
     # Band-limited input: coarse and fine results are samples of one function.
     np.testing.assert_allclose(conv(field(96))[:, ::4], conv(field(24)), atol=1e-14)
@@ -64,9 +82,7 @@ def test_commutes_with_translations():
 def test_gradients_match_finite_differences(transform):
     conv = build((4, 3), transform)
     x = jax.random.normal(jax.random.key(1), (2, 9, 8))
-    check_grads(
-        lambda c, x: jnp.sum(c(jnp.asarray(x)) ** 3), (conv, x), order=1, modes=["rev"]
-    )
+    check_grads(lambda c, x: jnp.sum(c(jnp.asarray(x)) ** 3), (conv, x), order=1, modes=["rev"])
 
 
 def test_float32_stays_float32_and_the_choice_is_made_in_one_place(key):
@@ -96,9 +112,11 @@ def test_bad_input_is_refused(key):
     with pytest.raises(ValueError, match="tuple of positive integers"):
         SpectralConv(in_channels=1, out_channels=1, modes=(0,), key=key)
     conv = SpectralConv(in_channels=2, out_channels=1, modes=(5,), key=key)
-    with pytest.raises(ValueError, match=r"shape \(channels=2, nx\), got \(4, 2, 16\); use jax.vmap"):
+    with pytest.raises(
+        ValueError, match=r"shape \(channels=2, nx\), got \(4, 2, 16\); use jax.vmap"
+    ):
         conv(jnp.ones((4, 2, 16)))
-    with pytest.raises(ValueError, match="at least .* points"):
+    with pytest.raises(ValueError, match=r"at least .* points"):
         conv(jnp.ones((2, 7)))
     with pytest.raises(ValueError, match="as many space axes"):
         choose_transform((4, 4), (2,))

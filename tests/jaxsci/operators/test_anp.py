@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+
 from jaxsci.operators import AttentiveNeuralProcess
 
 
@@ -63,10 +64,17 @@ def test_loss_is_the_negative_evidence_bound(data, key):
     context_x, context_y, _ = data
     loss, predicted = model.negative_elbo(context_x, context_y, context_x, context_y, key=key)
     np.testing.assert_allclose(loss, -predicted.log_prob(context_y).mean(), rtol=1e-5)
-    other, predicted = model.negative_elbo(context_x, context_y, context_x[:5], context_y[:5], key=key)
-    posterior, prior = model.latent(context_x[:5], context_y[:5]), model.latent(context_x, context_y)
+    other, predicted = model.negative_elbo(
+        context_x, context_y, context_x[:5], context_y[:5], key=key
+    )
+    posterior, prior = (
+        model.latent(context_x[:5], context_y[:5]),
+        model.latent(context_x, context_y),
+    )
     divergence = dist.kl_divergence(posterior, prior).sum() / 5
-    np.testing.assert_allclose(other, divergence - predicted.log_prob(context_y[:5]).mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        other, divergence - predicted.log_prob(context_y[:5]).mean(), rtol=1e-5
+    )
 
 
 def test_gradient_reaches_every_weight(model, data, key):
@@ -81,7 +89,7 @@ def test_gradient_reaches_every_weight(model, data, key):
 
 def test_bad_input_is_refused(model, data):
     context_x, context_y, target_x = data
-    with pytest.raises(ValueError, match="use jax.vmap for batches of functions"):
+    with pytest.raises(ValueError, match=r"use jax.vmap for batches of functions"):
         model(context_x[None], context_y[None], target_x[None])
     with pytest.raises(ValueError, match="dims=2"):
         model(context_x[:, :1], context_y, target_x[:, :1])

@@ -4,13 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from jaxsci.operators import FNO
 
 
-@pytest.mark.parametrize(("space", "modes"), [((32,), (8,)), ((16, 12), (4, 5)), ((8, 6, 8), (3, 2, 3))])
+@pytest.mark.parametrize(
+    ("space", "modes"), [((32,), (8,)), ((16, 12), (4, 5)), ((8, 6, 8), (3, 2, 3))]
+)
 def test_every_dimension_and_the_parameter_count(space, modes, key):
     width, projection, depth = 6, 10, 2
-    fno = FNO(in_channels=2, out_channels=3, width=width, modes=modes, depth=depth, projection=projection, key=key)
+    fno = FNO(
+        in_channels=2,
+        out_channels=3,
+        width=width,
+        modes=modes,
+        depth=depth,
+        projection=projection,
+        key=key,
+    )
     assert fno(jnp.ones((2, *space))).shape == (3, *space)
     kept = np.prod([2 * m for m in modes[:-1]] + [modes[-1]])
     pointwise = lambda i, o: i * o + o
@@ -39,7 +50,9 @@ def test_resolution_changes_nothing_for_smooth_fields(key):
     # One layer: only the sawtooth of the coordinate channel is not band-limited, O(1/n) aliasing.
     coarse, fine = fno(field(64)), fno(field(128))[:, ::2]
     assert jnp.abs(coarse - fine).max() < 0.05 * jnp.abs(fine).max()
-    plain = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, coordinates=False, key=key)
+    plain = FNO(
+        in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, coordinates=False, key=key
+    )
     plain = jax.tree.map(lambda w: w.astype(float), plain)
     np.testing.assert_allclose(plain(field(64)), plain(field(128))[:, ::2], atol=1e-13)
 
@@ -70,7 +83,10 @@ def test_learns_a_shift(key):
 
 def test_bad_input_is_refused(key):
     fno = FNO(in_channels=3, out_channels=1, width=4, modes=(3,), depth=1, key=key)
-    with pytest.raises(ValueError, match=r"FNO expected x of shape \(channels=3, nx\), got \(8, 3, 64\); use jax.vmap"):
+    with pytest.raises(
+        ValueError,
+        match=r"FNO expected x of shape \(channels=3, nx\), got \(8, 3, 64\); use jax.vmap",
+    ):
         fno(jnp.ones((8, 3, 64)))
     with pytest.raises(ValueError, match="channels=3"):
         fno(jnp.ones((2, 64)))
