@@ -5,8 +5,8 @@ import os
 # Small factorisations spin all of OpenBLAS' threads against XLA's: 100 times slower on two busy cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_platforms", "cpu")

@@ -64,7 +64,7 @@ class HeatConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 20
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(

@@ -35,10 +35,13 @@ class Data:
 
 @dataclass(frozen=True)
 class Network:
-    """Size of the attentive neural process; the published one has width 128."""
+    """Size of the attentive neural process; the published one has width 128 and 4 heads.
+
+    One head instead of four more than halves the time of a step on a CPU.
+    """
 
     width: int = 48
-    heads: int = 4
+    heads: int = 1
     self_attention: int = 2
     cross_attention: int = 2
     dropout: float = 0.1
@@ -58,7 +61,7 @@ class Evaluation:
     thresholds: tuple[float, ...] = (0.6, 0.5)
     time: float = 0.05
     contexts: int = 50
-    samples: int = 100
+    samples: int = 30
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,13 @@ class StefanConfig:
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 16
     penalty: float = 100.0
     ema_decay: float = 0.98
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(
-            learning_rate=4e-4, schedule="cosine", warmup_steps=100, clip_norm=1.0
+            learning_rate=5e-4, schedule="cosine", warmup_steps=100, clip_norm=1.0
         )
     )
 
@@ -107,7 +110,8 @@ PRESETS = {
     # The published sizes: width 128, batch 250, 20,000 steps of Adam at 1e-4 without a schedule.
     "paper": StefanConfig(
         data=Data(functions=512),
-        network=Network(width=128),
+        network=Network(width=128, heads=4),
+        evaluation=Evaluation(samples=100),
         steps=20_000,
         batch=250,
         penalty=1.0,

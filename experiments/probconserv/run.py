@@ -78,7 +78,7 @@ def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key,
         )
         if penalty == 0:
             return loss.mean(), {}
-        # SoftC: the predicted mass of one time slice, all cells, against the solver's.
+        # SoftC: the predicted mass of one time slice against the solver's, on the same cells.
         mass = jax.vmap(lambda *data: model(*data).mean.mean())
         predicted = mass(batch["context_x"], batch["context_y"], batch["slice_x"])
         residual = predicted - batch["slice_mass"]

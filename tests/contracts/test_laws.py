@@ -89,7 +89,7 @@ def test_mass_is_conserved_on_a_periodic_grid(make):
 def test_vmap_over_parameters_equals_a_loop_in_single_precision(make):
     u0 = states(jnp.float32)[0]
     parameters = jnp.array([0.3, 0.7], jnp.float32)
-    run = lambda p: advance(make, p, u0)  # noqa: E731
+    run = lambda p: advance(make, p, u0)
     batch = jax.jit(jax.vmap(run))(parameters)
     assert batch.dtype == jnp.float32
     single = jax.jit(run)

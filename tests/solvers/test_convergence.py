@@ -74,7 +74,7 @@ def test_smooth_burgers(riemann):
 @pytest.mark.parametrize("stretch", [pytest.param(1.0, marks=pytest.mark.slow), 1.4])
 def test_viscous_travelling_wave_between_dirichlet_ends(stretch):
     law, errors = Burgers(viscosity=0.05), []
-    wave = lambda t, x: law.travelling_wave(t, x, left=1.0, right=0.0, center=0.4)  # noqa: E731
+    wave = lambda t, x: law.travelling_wave(t, x, left=1.0, right=0.0, center=0.4)
     ends = tuple(Dirichlet(lambda t, x=x: wave(t, jnp.array(x))) for x in (0.0, 1.0))
     for n in (40, 80):
         grid = Grid.from_faces(np.linspace(0.0, 1.0, n + 1) ** stretch)
@@ -88,7 +88,7 @@ def test_viscous_travelling_wave_between_dirichlet_ends(stretch):
 @pytest.mark.parametrize("stretch", [pytest.param(1.0, marks=pytest.mark.slow), 1.4])
 def test_oscillating_plate(stretch):
     law, errors = Diffusion(0.1), []
-    plate = lambda t, y: law.oscillating_plate(t, y, amplitude=2.0, frequency=4.0)  # noqa: E731
+    plate = lambda t, y: law.oscillating_plate(t, y, amplitude=2.0, frequency=4.0)
     slope = jax.grad(plate, 1)
     ends = (
         Dirichlet(lambda t: plate(t, jnp.array(0.0))),
@@ -155,7 +155,7 @@ def test_advection_mass_on_an_open_domain():
 
 def test_driven_rod_mass_and_solution():
     law, omega = Diffusion(0.01), 2.5
-    flux = lambda t: 5.0 * jnp.sin(jnp.pi * t)  # noqa: E731
+    flux = lambda t: 5.0 * jnp.sin(jnp.pi * t)
     errors = []
     for n in (50, 100):
         grid = Grid.uniform(0.0, 1.0, n)

@@ -224,7 +224,7 @@ def test_two_dimensions_with_different_axes():
 
     def exact(t):
         rate = 0.1 * ((2 * jnp.pi) ** 2 + (jnp.pi / 2) ** 2)
-        wave = lambda x, y: jnp.sin(2 * jnp.pi * x) * jnp.sin(jnp.pi * y / 2)  # noqa: E731
+        wave = lambda x, y: jnp.sin(2 * jnp.pi * x) * jnp.sin(jnp.pi * y / 2)
         return jnp.exp(-rate * t) * cell_averages(wave, grid)[None]
 
     u = solve(field, exact(0.0), t1=0.2).states[-1]

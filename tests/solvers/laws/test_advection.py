@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 def test_translation_solves_the_equation():
     law = Advection(1.7)
-    u = lambda t, x: law.translated(lambda y: jnp.exp(jnp.sin(y)), t, x)  # noqa: E731
+    u = lambda t, x: law.translated(lambda y: jnp.exp(jnp.sin(y)), t, x)
     t, x = jnp.array(0.4), jnp.array(0.3)
     residual = jax.grad(u, 0)(t, x) + 1.7 * jax.grad(u, 1)(t, x)
     np.testing.assert_allclose(residual, 0.0, atol=1e-14)

@@ -22,7 +22,7 @@ def test_mass_of_the_ramp_saturates(height, time, mass):
 
 
 def test_ramp_solves_the_equation_before_the_shock():
-    u = lambda t, x: ramp_to_shock(t, x, 2.0)  # noqa: E731
+    u = lambda t, x: ramp_to_shock(t, x, 2.0)
     t, x = jnp.array(0.3), jnp.array(-0.25)  # inside the ramp, which spans (−0.4, 0]
     residual = jax.grad(u, 0)(t, x) + u(t, x) * jax.grad(u, 1)(t, x)
     np.testing.assert_allclose(residual, 0.0, atol=1e-13)
@@ -36,7 +36,7 @@ def test_shock_runs_at_half_the_height():
 
 def test_travelling_wave_solves_the_viscous_equation():
     law = Burgers(viscosity=0.05)
-    u = lambda t, x: law.travelling_wave(t, x, left=1.2, right=0.1, center=0.5)  # noqa: E731
+    u = lambda t, x: law.travelling_wave(t, x, left=1.2, right=0.1, center=0.5)
     u_t, u_x, u_xx = jax.grad(u, 0), jax.grad(u, 1), jax.grad(jax.grad(u, 1), 1)
     residual = jax.jit(
         jax.vmap(lambda x: u_t(0.3, x) + u(0.3, x) * u_x(0.3, x) - 0.05 * u_xx(0.3, x))
@@ -52,7 +52,7 @@ def test_travelling_wave_needs_a_viscosity():
 
 def test_characteristics_solve_the_inviscid_equation():
     x = jnp.linspace(0.0, 2 * jnp.pi, 33)
-    u = lambda t, y: by_characteristics(lambda z: 1.0 + 0.5 * jnp.sin(z), t, y)  # noqa: E731
+    u = lambda t, y: by_characteristics(lambda z: 1.0 + 0.5 * jnp.sin(z), t, y)
     values = u(1.0, x)
     # The implicit relation u = u₀(x − t u), to the accuracy of Newton's method.
     np.testing.assert_allclose(values, 1.0 + 0.5 * jnp.sin(x - values), atol=1e-14)

@@ -16,14 +16,14 @@ def heat_residual(u, k, t, x):
 
 def test_sine_mode_solves_the_equation():
     law = Diffusion(0.3)
-    u = lambda t, x: law.sine_mode(t, x, wavenumber=2.0, phase=0.4)  # noqa: E731
+    u = lambda t, x: law.sine_mode(t, x, wavenumber=2.0, phase=0.4)
     residual = heat_residual(u, 0.3, jnp.array(0.5), jnp.linspace(0.0, 6.0, 13))
     assert jnp.max(jnp.abs(residual)) < 1e-13
 
 
 def test_oscillating_plate_solves_the_equation():
     law = Diffusion(0.1)
-    u = lambda t, y: law.oscillating_plate(t, y, amplitude=2.0, frequency=5.0)  # noqa: E731
+    u = lambda t, y: law.oscillating_plate(t, y, amplitude=2.0, frequency=5.0)
     residual = heat_residual(u, 0.1, jnp.array(0.7), jnp.linspace(0.0, 1.0, 11))
     assert jnp.max(jnp.abs(residual)) < 1e-10  # golden check
     np.testing.assert_allclose(u(0.7, jnp.array(0.0)), 2.0 * np.cos(3.5), rtol=1e-14)
@@ -32,7 +32,7 @@ def test_oscillating_plate_solves_the_equation():
 @pytest.mark.parametrize("k", [0.01, 0.2])
 def test_driven_rod_solves_the_equation_and_its_conditions(k):
     law = Diffusion(k)
-    u = lambda t, x: law.driven_rod(t, x, omega=2.7, amplitude=5.0)  # noqa: E731
+    u = lambda t, x: law.driven_rod(t, x, omega=2.7, amplitude=5.0)
     t = jnp.array(0.3)
     residual = heat_residual(u, k, t, jnp.linspace(0.05, 0.95, 10))
     assert jnp.max(jnp.abs(residual)) < 1e-10

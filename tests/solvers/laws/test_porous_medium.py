@@ -65,7 +65,7 @@ def test_barenblatt_constants(power, constant, front):
 
 @pytest.mark.parametrize("power", [2.0, 3.0, 4.0])
 def test_barenblatt_solves_its_equation_and_keeps_its_mass(power):
-    u = lambda t, x: barenblatt_profile(t, x, power=power, mass=1.5)  # noqa: E731
+    u = lambda t, x: barenblatt_profile(t, x, power=power, mass=1.5)
     x = jnp.linspace(-0.9, 0.9, 10) * barenblatt_front(1.0, power=power, mass=1.5)
     values = residual(u, lambda v: v**power, jnp.array(1.0), x)
     assert jnp.max(jnp.abs(values)) < 1e-10

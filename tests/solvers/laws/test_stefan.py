@@ -64,7 +64,7 @@ def test_before_the_start_there_is_nothing():
 
 
 def test_derivative_of_the_front_with_respect_to_the_threshold():
-    front = lambda u_star: Stefan(u_star).front(0.05)  # noqa: E731
+    front = lambda u_star: Stefan(u_star).front(0.05)
     eps = 1e-6
     slope = (front(0.6 + eps) - front(0.6 - eps)) / (2 * eps)
     # Central differences: truncation eps² plus round-off 1e-16/eps.

@@ -29,7 +29,7 @@ def test_orders_in_time_with_moving_boundary_values():
         reconstruction=PiecewiseConstant(),
     )
     u0 = jnp.asarray(2.0 + 0.5 * np.cos(3.0 * grid.centers[0]))[None]
-    run = lambda n, method: np.asarray(solve(field, u0, t1=0.5, steps=n, stepper=method).states)  # noqa: E731
+    run = lambda n, method: np.asarray(solve(field, u0, t1=0.5, steps=n, stepper=method).states)
     reference = run(2560, SSPRK3())
     for order, stepper in enumerate((SSPRK1(), SSPRK2(), SSPRK3()), start=1):
         errors = [np.max(np.abs(run(n, stepper) - reference)) for n in (160, 320)]
