@@ -14,8 +14,11 @@ DOCUMENTS := README.md $(wildcard docs/*.md experiments/*/README.md)
 # What `make reproduce` runs, in this order.
 MAIN := heat stefan
 
+# OpenBLAS' idle threads spin against XLA's: small factorisations are 100 times slower on two busy cores.
+export OPENBLAS_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
-.PHONY: help venv reproduce smoke tables test test-all test-lowest check format docs clean
+.PHONY: help venv reproduce smoke tables test test-all test-lowest check format bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +89,10 @@ check: $(INSTALLED) ## Style, types, layers, and that the documents' numbers are
 format: $(INSTALLED) ## Format the code and mend what can be mended
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+bench: $(INSTALLED) ## What the library claims about speed, measured on this machine
+	$(RUN) experiments.speed.projection
+	$(RUN) experiments.speed.spectral
 
 docs: $(VENV)/.docs ## The documentation, into docs/_build/html
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html

@@ -36,7 +36,9 @@ def scaling() -> None:
         memory = call.lower(*arguments).compile().memory_analysis()
         bytes_a_cell = memory.temp_size_in_bytes / n
         seconds.append(median_seconds(call, *arguments, repeats=15))
-        print(f"{n:8d} {1e3 * seconds[-1]:12.3f} {1e9 * seconds[-1] / n:11.2f} {bytes_a_cell:12.1f}")
+        print(
+            f"{n:8d} {1e3 * seconds[-1]:12.3f} {1e9 * seconds[-1] / n:11.2f} {bytes_a_cell:12.1f}"
+        )
     slope = np.polyfit(np.log(sizes[2:]), np.log(seconds[2:]), 1)[0]
     print(f"log-log slope from n = 1e4 on: {slope:.2f} (linear: 1; a dense covariance: 2)")
 

@@ -1,0 +1,85 @@
+"""One suite for every operator: one sample in, one out, under jit, vmap and grad, in both precisions."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds
+from jaxsci.operators import FNO, AttentiveNeuralProcess, BoundaryCorrectedFNO, from_flax
+
+
+def fno(*modes):
+    return FNO(in_channels=2, out_channels=2, width=6, modes=modes, depth=2, key=jax.random.key(0))
+
+
+def fields(*space):
+    return (jax.random.normal(jax.random.key(1), (3, 2, *space)),)
+
+
+def ends(space):
+    return (*fields(space), jnp.array([[0.1, -0.2]] * 3))
+
+
+def functions():
+    x = jax.random.uniform(jax.random.key(2), (3, 8, 2))
+    return x, x[..., :1], x[:, ::-1]
+
+
+# name: operator, a batch of three inputs
+OPERATORS = {
+    "FNO 1-D": (fno(4), fields(16)),
+    "FNO 2-D": (fno(3, 4), fields(8, 10)),
+    "FNO 3-D": (fno(2, 2, 2), fields(6, 5, 4)),
+    "BOON Dirichlet": (BoundaryCorrectedFNO(fno(4), DirichletEnds()), ends(16)),
+    "BOON Neumann": (BoundaryCorrectedFNO(fno(4), NeumannEnds()), ends(16)),
+    "BOON periodic": (BoundaryCorrectedFNO(fno(4), PeriodicEnds()), fields(16)),
+    "ANP": (
+        AttentiveNeuralProcess(dims=2, width=8, heads=2, key=jax.random.key(0)),
+        functions(),
+    ),
+    "Flax NNX": (from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), fields(16)),
+}
+
+
+@pytest.fixture(params=OPERATORS)
+def case(request):
+    return OPERATORS[request.param]
+
+
+def output(operator, *inputs):
+    out = operator(*inputs)
+    return out if isinstance(out, jax.Array) else jnp.stack([out.loc, out.scale])
+
+
+def test_batches_equal_single_samples(case):
+    operator, batch = case
+    together = eqx.filter_jit(lambda m, *b: jax.vmap(lambda *x: output(m, *x))(*b))(
+        operator, *batch
+    )
+    for i in range(3):
+        # Float32 sums in another order.
+        np.testing.assert_allclose(
+            together[i], output(operator, *(x[i] for x in batch)), rtol=2e-4, atol=2e-5
+        )
+
+
+def test_single_precision_in_single_precision_out(case):
+    operator, batch = case
+    assert output(operator, *(x[0] for x in batch)).dtype == jnp.float32
+
+
+def test_gradients_are_finite_and_reach_parameters_and_input(case):
+    operator, batch = case
+    loss = lambda m, b: jnp.mean(jax.vmap(lambda *x: output(m, *x))(*b) ** 2)
+    gradients = eqx.filter_jit(eqx.filter_grad(lambda mb: loss(*mb)))((operator, batch))
+    leaves = jax.tree.leaves(gradients)
+    assert all(jnp.isfinite(leaf).all() for leaf in leaves)
+    assert sum(bool(jnp.any(leaf != 0)) for leaf in leaves) > len(leaves) // 2
+
+
+def test_calls_are_deterministic(case):
+    operator, batch = case
+    one = [x[0] for x in batch]
+    np.testing.assert_array_equal(output(operator, *one), output(operator, *one))
