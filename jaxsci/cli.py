@@ -25,6 +25,7 @@ from jaxsci.experiment.generated import generate
 from jaxsci.experiment.record import check_recordable, read_records, write_record
 from jaxsci.experiment.runner import Outcome, describe, run
 from jaxsci.experiment.table import Table
+from jaxsci.experiment.verdicts import notes
 
 _say = functools.partial(print, flush=True)
 
@@ -169,6 +170,7 @@ def _show(experiment: Experiment[Any], preset: str, outcome: Outcome) -> int:
     if outcome.verdicts:
         _say()
         verdicts.print(console, title="Verdicts")
+        _say(notes(outcome.verdicts), end="")
     return 1 if outcome.failed else 0
 
 

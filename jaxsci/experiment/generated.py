@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.record import Record
 from jaxsci.experiment.table import estimates_table, listed, plural
-from jaxsci.experiment.verdicts import verdicts_table
+from jaxsci.experiment.verdicts import notes, verdicts_table
 
 _KINDS = "table|verdicts|value|claim"
 _MARKER = re.compile(rf"<!-- (/?)({_KINDS})(?:: (.*?))? -->")
@@ -54,7 +54,9 @@ def _content(kind: str, words: str, records: Mapping[str, Record]) -> str:
         case "table", []:
             return f"\n\n{estimates_table(record.estimates).markdown()}\n{provenance(record)}\n\n"
         case "verdicts", []:
-            return f"\n\n{verdicts_table(record.verdicts).markdown()}\n"
+            remarks = notes(record.verdicts)
+            table = verdicts_table(record.verdicts).markdown()
+            return f"\n\n{table}\n{remarks}\n" if remarks else f"\n\n{table}\n"
         case "value", [row, metric]:
             if row not in record.estimates:
                 raise unknown(f"a row of {name}", row, record.estimates)

@@ -20,7 +20,7 @@ from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Experiment, Rows
 from jaxsci.experiment.jsonfile import encode, read_json, write_json, write_text
 from jaxsci.experiment.table import Table, estimates, estimates_table, plural
-from jaxsci.experiment.verdicts import Verdict, judge, verdicts_table
+from jaxsci.experiment.verdicts import Verdict, judge, notes, verdicts_table
 
 _REMEDY = "delete that seed's folder, or run again with --overwrite"
 
@@ -103,7 +103,10 @@ def describe(experiment: Experiment[ConfigT], preset: str, config: ConfigT) -> s
 
 def _write_tables(outcome: Outcome, *, title: str) -> None:
     results, verdicts = (table.markdown() for table in outcome.tables)
-    write_text(outcome.folder / "table.md", f"{title}\n\n{results}\n{verdicts}")
+    parts = [f"{title}\n", results]
+    if outcome.verdicts:
+        parts += [verdicts, notes(outcome.verdicts)]
+    write_text(outcome.folder / "table.md", "\n".join(part for part in parts if part))
 
 
 def claims_of(experiment: Experiment[Any], preset: str) -> tuple[Claim, ...]:

@@ -55,10 +55,10 @@ def _judge(claim: Claim, results: Mapping[int, Rows]) -> Verdict:
 
 
 def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
-    """Claim, ours, published, tolerance, verdict, source; a note stands with its claim."""
+    """Claim, ours, published, tolerance, verdict, source."""
     rows = tuple(
         (
-            f"{verdict.claim} ({verdict.note})" if verdict.note else verdict.claim,
+            verdict.claim,
             str(verdict.ours),
             "–" if verdict.published is None else _published(verdict.published),
             verdict.tolerance,
@@ -70,6 +70,11 @@ def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
     return Table(
         headers=("claim", "ours", "published", "tolerance", "verdict", "source"), rows=rows
     )
+
+
+def notes(verdicts: Iterable[Verdict]) -> str:
+    """The notes of the claims that have one, as a list to stand below their table."""
+    return "".join(f"- {verdict.claim}: {verdict.note}\n" for verdict in verdicts if verdict.note)
 
 
 def _published(value: int | float | str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from jaxsci.experiment import ExperimentError, judge, read_claims, run
 from jaxsci.experiment.runner import claims_of
-from jaxsci.experiment.verdicts import verdicts_table
+from jaxsci.experiment.verdicts import notes, verdicts_table
 
 PRESETS = ("smoke", "cpu", "paper")
 
@@ -72,9 +72,10 @@ def test_the_table_has_a_line_for_each_claim(read, rows, toy):
         toy.claim(tolerance={"at_least": 5}, note="fewer epochs"),
         toy.claim(name="b", published=None),
     )
-    text = verdicts_table(judge(claims, rows)).markdown()
-    assert "| the solver is better (fewer epochs) | 2.22 ± 0.4 | 3         | ≥ 5" in text
-    assert "| FAIL    | Table 1 |" in text
+    verdicts = judge(claims, rows)
+    text = verdicts_table(verdicts).markdown()
+    assert "| the solver is better | 2.22 ± 0.4 | 3         | ≥ 5       | FAIL    | Table 1" in text
+    assert notes(verdicts) == "- the solver is better: fewer epochs\n"
 
 
 def test_claims_are_those_of_the_experiment_and_preset(make, results, toy):
