@@ -77,10 +77,15 @@ def run(
             f"Expected --results to be a folder, got the file {results}; choose another one."
         )
     folder = results / experiment.name / preset
-    for seed in config.seeds:
-        if overwrite:
-            _remove(folder / str(seed))
-        _check_folder(folder / str(seed), to_json(config))
+    # All folders are looked at before the first one is deleted or written to.
+    folders = [folder / str(seed) for seed in config.seeds]
+    for path in folders:
+        _check_ours(path)
+        if not overwrite:
+            _check_same(path, to_json(config))
+    for path in folders:
+        if overwrite and path.exists():
+            shutil.rmtree(path)
     # While seeds are running there is no table, rather than one of an earlier run.
     (folder / "table.md").unlink(missing_ok=True)
     rows = {
@@ -194,8 +199,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return read_json(folder / "summary.json", keys=keys, remedy=_REMEDY)
 
 
-def _check_folder(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds another configuration, a broken file, or somebody's files."""
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder that holds files but no run."""
     if not (folder / "config.json").exists():
         found = [path for path in folder.glob("*") if path.suffix != ".tmp"]
         if found:
@@ -203,6 +208,11 @@ def _check_folder(folder: Path, config: Mapping[str, Any]) -> None:
                 f"Expected {folder} to be empty or to hold a run with its config.json, got "
                 f"{found[0].name} without one; choose another --results folder."
             )
+
+
+def _check_same(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds a run of another configuration, or a broken file."""
+    if not (folder / "config.json").exists():
         return
     if (folder / "summary.json").exists():
         read_summary(folder)
@@ -213,9 +223,3 @@ def _check_folder(folder: Path, config: Mapping[str, Any]) -> None:
             f"Expected {folder} to hold a run of this configuration, got one that differs in "
             f"{fields}; choose another --results folder, or --overwrite it."
         )
-
-
-def _remove(folder: Path) -> None:
-    """Delete a seed's folder, but only one that a run has written."""
-    if (folder / "config.json").exists():
-        shutil.rmtree(folder)

@@ -87,6 +87,15 @@ def test_overwrite_deletes_what_was_there(make, results, toy):
     assert read(results / "toy" / "cpu" / "0" / "config.json")["config"]["rate"] == 0.5
 
 
+def test_overwrite_deletes_nothing_where_it_refuses(make, results, toy):
+    run(make(), "cpu", toy.Config(seeds=(0,)), results=results)
+    (results / "toy" / "cpu" / "1").mkdir()
+    (results / "toy" / "cpu" / "1" / "thesis.tex").write_text("precious")
+    with pytest.raises(ExperimentError, match=r"thesis.tex without one"):
+        run(make(), "cpu", toy.Config(seeds=(0, 1)), results=results, overwrite=True)
+    assert (results / "toy" / "cpu" / "0" / "summary.json").exists()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_somebody_elses_folder_is_neither_used_nor_deleted(make, results, overwrite):
     folder = results / "toy" / "cpu" / "0"
