@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+
 from experiments.speed.timing import median_seconds
 from jaxsci.constraints import conservation, project
-
 from solvers import Grid
 
 
@@ -34,6 +34,7 @@ def scaling() -> None:
         call = projected(Grid.uniform(0.0, 1.0, n))
         arguments = (jax.random.normal(jax.random.key(0), (n,)), jnp.ones(n), jnp.ones(()))
         memory = call.lower(*arguments).compile().memory_analysis()
+        assert memory is not None  # every backend that jaxlib ships reports it
         bytes_a_cell = memory.temp_size_in_bytes / n
         seconds.append(median_seconds(call, *arguments, repeats=15))
         print(

@@ -6,6 +6,7 @@ finds on a platform is written into `jaxsci/nn/_transform.py`, the one place tha
 
 import jax
 import jax.numpy as jnp
+
 from experiments.speed.timing import alternated
 from jaxsci.nn import SpectralConv, choose_transform
 

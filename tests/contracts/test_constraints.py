@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+
 from jaxsci.constraints import AffineConstraint, conservation, project
 from solvers import Grid
 

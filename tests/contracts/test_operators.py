@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+
 from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds
 from jaxsci.operators import FNO, AttentiveNeuralProcess, BoundaryCorrectedFNO, from_flax
 
