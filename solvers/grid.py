@@ -151,6 +151,8 @@ class Grid(eqx.Module):
                 f"Grid.integrate expected trailing axes {self.shape}, got a field of shape "
                 f"{field.shape}; put the space axes last."
             )
+        if not jnp.issubdtype(field.dtype, jnp.inexact):
+            field = field.astype(float)  # volumes would round to zero in integers
         weights = jnp.asarray(self.volumes, dtype=field.dtype)
         return jnp.sum(field * weights, axis=tuple(range(-self.ndim, 0)))
 

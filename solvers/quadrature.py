@@ -42,7 +42,9 @@ def cell_averages(
     for axis, c in enumerate(coordinates):
         expanded = c.reshape((1,) * (2 * axis) + c.shape + (1,) * (2 * (grid.ndim - 1 - axis)))
         arrays.append(jnp.asarray(np.broadcast_to(expanded, shape), dtype=float))
-    values = function(*arrays)
+    values = jnp.asarray(function(*arrays))
+    if not jnp.issubdtype(values.dtype, jnp.inexact):
+        values = values.astype(float)  # a step written with integers; weights would round to zero
     rule = jnp.asarray(0.5 * weights, dtype=values.dtype)
     for axis in range(grid.ndim):
         values = jnp.tensordot(values, rule, axes=((axis + 1,), (0,)))

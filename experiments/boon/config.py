@@ -30,6 +30,11 @@ class Data:
     test: int = 100
 
     def __post_init__(self):
+        if self.nodes < 9 or min(self.cells, self.train, self.test) < 1:
+            raise ValueError(
+                f"Data expected at least 9 nodes and positive cells, train and test, got "
+                f"{self.nodes}, {self.cells}, {self.train} and {self.test}; give larger numbers."
+            )
         if self.cells % (self.nodes - 1):
             raise ValueError(
                 f"Data expected cells to be a multiple of nodes - 1 = {self.nodes - 1}, got "

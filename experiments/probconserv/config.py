@@ -26,6 +26,10 @@ class Data:
     grid_size: int = 10
 
     def __post_init__(self):
+        if min(self.functions, self.cells, self.times, self.grid_size) < 1:
+            raise ValueError(
+                f"Data expected positive sizes, got {self}; give numbers of at least 1."
+            )
         if self.times % self.grid_size or self.cells < self.grid_size:
             raise ValueError(
                 f"Data expected times to be a multiple of grid_size={self.grid_size} and at least as "

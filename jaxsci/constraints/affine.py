@@ -37,9 +37,9 @@ class AffineConstraint(eqx.Module):
     noise: Float[Array, "*m"] | None
 
     def __init__(self, rows: ArrayLike, values: ArrayLike, noise: ArrayLike | None = None):
-        self.rows = _floating(rows)
-        self.values = _floating(values)
-        self.noise = None if noise is None else _floating(noise)
+        self.rows = floating(rows)
+        self.values = floating(values)
+        self.noise = None if noise is None else floating(noise)
 
     def __check_init__(self):
         if self.rows.ndim != 2 or self.values.shape[-1:] != self.rows.shape[:1]:
@@ -65,6 +65,7 @@ class AffineConstraint(eqx.Module):
 
     def residual(self, u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
         """A u − b."""
+        u = floating(u)
         return apply_rows(self.rows.astype(u.dtype), u) - self.values.astype(u.dtype)
 
 
@@ -106,7 +107,8 @@ def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
     return x[..., 0]
 
 
-def _floating(x: ArrayLike) -> Array:
+def floating(x: ArrayLike) -> Array:
+    """An array of floating point numbers; integers become the default precision."""
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 

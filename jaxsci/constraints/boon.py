@@ -48,6 +48,11 @@ def eliminate_ends(
             "eliminate_ends expected a 1-D kernel with as many output as input channels, got "
             f"modes={kernel.modes}, in_channels={kernel.in_channels}, out_channels={channels}."
         )
+    if kernel.modes[0] < 2:
+        raise ValueError(
+            "eliminate_ends expected a kernel of at least 2 modes, got 1, which cannot tell the two ends "
+            "apart; build the kernel with more modes."
+        )
     analysis, synthesis = _end_rows(nodes, kernel.modes[0])
     analysis, synthesis = jnp.asarray(analysis, x.dtype), jnp.asarray(synthesis, x.dtype)
 

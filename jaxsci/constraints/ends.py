@@ -40,8 +40,15 @@ class AbstractEnds(eqx.Module):
 
     def _values(self, u: Array, values: Array | None) -> Float[Array, "channels 2"]:
         """The prescribed values, checked, one pair a channel."""
+        _check_field(type(self).__name__, u)
         self.check(u.shape[-1], values)
-        return jnp.broadcast_to(jnp.asarray(values), (u.shape[0], 2)).astype(u.dtype)
+        values = jnp.asarray(values)
+        if values.shape not in ((2,), (u.shape[0], 2)):
+            raise ValueError(
+                f"{type(self).__name__} expected values of shape (2,) or ({u.shape[0]}, 2), got "
+                f"{values.shape}; give one pair, or one for each channel."
+            )
+        return jnp.broadcast_to(values, (u.shape[0], 2)).astype(u.dtype)
 
     @abstractmethod
     def check(self, nodes: int, values: Float[Array, "*channels 2"] | None) -> None:
@@ -114,12 +121,14 @@ class PeriodicEnds(AbstractEnds):
 
     def enforce(self, u, values=None):
         """Set both ends to their mean."""
+        _check_field("PeriodicEnds", u)
         self.check(u.shape[-1], values)
         mean = (u[:, 0] + u[:, -1]) / 2
         return u.at[:, 0].set(mean).at[:, -1].set(mean)
 
     def error(self, u, values=None):
         """Largest difference between the two ends."""
+        _check_field("PeriodicEnds", u)
         self.check(u.shape[-1], values)
         return jnp.abs(u[:, 0] - u[:, -1]).max()
 
@@ -139,6 +148,14 @@ def _check_values(name: str, values, meaning: str) -> None:
         raise ValueError(
             f"{name} expected {meaning} with shape (2,) or (channels, 2), got {got}; "
             "use jax.vmap for batches."
+        )
+
+
+def _check_field(name: str, u: Array) -> None:
+    if u.ndim != 2 or not jnp.issubdtype(u.dtype, jnp.floating):
+        raise ValueError(
+            f"{name} expected a floating-point field of shape (channels, nodes), got {u.dtype} of shape "
+            f"{u.shape}; use jax.vmap for batches."
         )
 
 

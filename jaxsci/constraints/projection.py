@@ -19,7 +19,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints as support_constraints
 
-from .affine import AffineConstraint, apply_rows
+from .affine import AffineConstraint, apply_rows, floating
 
 Gaussian = dist.Normal | dist.MultivariateNormal
 
@@ -81,7 +81,10 @@ class ProjectedGaussian(dist.Distribution):
         assert key is not None
         field_key, noise_key = jax.random.split(key)
         mean, covariance = _moments(self.prior, self.constraint.rows.shape[1])
-        white = jax.random.normal(field_key, (*sample_shape, *mean.shape), mean.dtype)
+        # The values may have a batch that the prior has not: every field gets noise of its own.
+        batch = self._mean.shape[: self._mean.ndim - len(self.event_shape)]
+        shape = (*sample_shape, *batch, mean.shape[-1])
+        white = jax.random.normal(field_key, shape, mean.dtype)
         u = mean + covariance.color(white)
         values = self.constraint.values.astype(u.dtype)
         if self.constraint.noise is not None:
@@ -206,7 +209,7 @@ def _moments(distribution: Gaussian, n: int) -> tuple[Array, _Diagonal | _Dense]
 
     They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
     """
-    loc = jnp.asarray(distribution.loc)
+    loc = floating(distribution.loc)
     if isinstance(distribution, dist.Normal):
         loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
         return _flatten(loc, n), _Diagonal(_flatten(scale, n))

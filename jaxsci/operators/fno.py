@@ -99,7 +99,9 @@ class FNO(eqx.Module):
         }
         for name, size in sizes.items():
             if not isinstance(size, int) or size < 1:
-                raise ValueError(f"FNO expected {name} to be a positive integer, got {size!r}.")
+                raise ValueError(
+                    f"FNO expected {name} to be a positive integer, got {size!r}; give a size of at least 1."
+                )
         if not isinstance(modes, tuple):
             raise ValueError(
                 f"FNO expected modes as a tuple with one entry per space dimension, got {modes!r}; "
@@ -141,6 +143,10 @@ class FNO(eqx.Module):
             raise ValueError(
                 f"FNO expected x of shape (channels={self.in_channels}, {axes}), got {x.shape}; "
                 "use jax.vmap for batches."
+            )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise ValueError(
+                f"FNO expected x in floating point, got {x.dtype}; convert it with x.astype(float)."
             )
         if self.coordinates:
             x = jnp.concatenate([x, unit_coordinates(x.shape[1:], x.dtype)])

@@ -73,7 +73,7 @@ class Diffusion(AbstractDiffusionLaw):
         Args:
             t: time, a scalar.
             x: positions in [0, 1].
-            omega: ω; not an integer (where the cosine series is one term and 0/0 would follow).
+            omega: ω.
             amplitude: U.
             terms: number of cosines.
         """

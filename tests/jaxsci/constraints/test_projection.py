@@ -218,14 +218,32 @@ def test_distributions_made_under_vmap(problem):
     assert jnp.abs(u @ problem["rows"].T - problem["values"]).max() < ROUND_OFF
 
 
+def test_a_batch_of_values_gives_every_field_its_own_noise(x64):
+    out = project(
+        dist.Normal(jnp.zeros(4), 1.0), conservation(Grid.uniform(0.0, 1.0, 4), jnp.arange(3.0))
+    )
+    u = out.sample(jax.random.key(0), (5,))
+    assert u.shape == (5, 3, 4)
+    np.testing.assert_allclose(u.mean(-1), jnp.broadcast_to(jnp.arange(3.0), (5, 3)), atol=1e-14)
+    assert jnp.abs((u[:, 1] - u[:, 0]) - 1).max() > 0.1
+
+
+def test_integer_fields_are_not_rounded():
+    constraint = AffineConstraint(np.full((1, 4), 0.25), np.array([0.9]))
+    out = project(dist.Normal(jnp.zeros(4, int), 1.0), constraint)
+    np.testing.assert_allclose(out.mean, 0.9, rtol=1e-6)
+    np.testing.assert_allclose(constraint.residual(jnp.ones(4, int)), 0.1, rtol=1e-5)
+
+
 def test_no_quadratic_memory():
     """A million cells would need 4 terabytes as a matrix; compiled temporaries stay linear."""
     n = 1_000_000
-    call = jax.jit(
-        lambda mean, scale, row: (
-            project(dist.Normal(mean, scale), AffineConstraint(row, jnp.ones(1))).mean
-        )
-    )
+
+    @jax.jit
+    def call(mean, scale, row):
+        out = project(dist.Normal(mean, scale), AffineConstraint(row, jnp.ones(1)))
+        return out.mean, out.variance, out.sample(jax.random.key(0))
+
     shape = jax.ShapeDtypeStruct((n,), jnp.float32)
     memory = (
         call.lower(shape, shape, jax.ShapeDtypeStruct((1, n), jnp.float32))
