@@ -209,7 +209,7 @@ def _moments(distribution: Gaussian, n: int) -> tuple[Array, _Diagonal | _Dense]
 
     They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
     """
-    loc = floating(distribution.loc)
+    loc = floating(jnp.asarray(distribution.loc))
     if isinstance(distribution, dist.Normal):
         loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
         return _flatten(loc, n), _Diagonal(_flatten(scale, n))
