@@ -228,11 +228,6 @@ def test_a_batch_of_values_gives_every_field_its_own_noise(x64):
     assert jnp.abs((u[:, 1] - u[:, 0]) - 1).max() > 0.1
 
 
-def test_integer_fields_are_not_rounded():
-    constraint = AffineConstraint(np.full((1, 4), 0.25), np.array([0.9]))
-    np.testing.assert_allclose(constraint.residual(jnp.ones(4, int)), 0.1, rtol=1e-5)
-
-
 def test_no_quadratic_memory():
     """A million cells would need 4 terabytes as a matrix; compiled temporaries stay linear."""
     n = 1_000_000
