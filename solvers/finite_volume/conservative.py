@@ -43,6 +43,7 @@ class FiniteVolume(eqx.Module):
 
     Raises:
         ValueError: when the conditions do not fit the grid.
+        TypeError: for a part that is not one, such as a class in place of its instance.
     """
 
     law: AbstractLaw
@@ -62,9 +63,20 @@ class FiniteVolume(eqx.Module):
     ):
         self.law = law
         self.grid = grid
-        self.boundary = normalise(boundary, grid.ndim)
         self.reconstruction = MUSCL() if reconstruction is None else reconstruction
         self.riemann = Rusanov() if riemann is None else riemann
+        for name, part, kind in (
+            ("law", law, AbstractLaw),
+            ("grid", grid, Grid),
+            ("reconstruction", self.reconstruction, AbstractReconstruction),
+            ("riemann", self.riemann, AbstractRiemann),
+        ):
+            if not isinstance(part, kind):
+                raise TypeError(
+                    f"FiniteVolume expected {name} to be an instance of {kind.__name__}, got "
+                    f"{part!r}; build one, as in reconstruction=MUSCL()."
+                )
+        self.boundary = normalise(boundary, grid.ndim)
         width = self.reconstruction.width if law.has_convection else 1
         if min(grid.shape) < width:
             raise ValueError(
@@ -93,12 +105,17 @@ class FiniteVolume(eqx.Module):
         return total if source is None else total + source
 
     def check_state(self, u: Array) -> None:
-        """Refuse a state that does not fit the law and the grid."""
+        """Refuse a state that does not fit the law and the grid, or is not of a floating type."""
+        self.law.check_dimensions(self.grid.ndim)
         expected = (self.law.channels, *self.grid.shape)
         if u.shape != expected:
             raise ValueError(
                 f"FiniteVolume expected u of shape (channels={expected[0]}, space={expected[1:]}), "
                 f"got {u.shape}; use jax.vmap for batches, u[None] to add the channel axis."
+            )
+        if not jnp.issubdtype(u.dtype, jnp.floating):
+            raise ValueError(
+                f"FiniteVolume expected u of a floating-point type, got {u.dtype}; convert it first."
             )
 
     def face_flux(self, t: ArrayLike, u: State, axis: int = 0) -> Faces:
@@ -141,7 +158,9 @@ class FiniteVolume(eqx.Module):
         The sum over the axes of max|f'(u)|/h + max Φ'(u) · (1/d₋ + 1/d₊)/h, with d the distances
         between centres: convection and diffusion share the step. The prescribed boundary values
         count as states. Where Φ' is not monotone between neighbours it may exceed both their
-        values; lower the CFL number for such a law.
+        values; lower the CFL number for such a law. NaN where Φ' is negative. A Dirichlet value sits
+        half a cell from its centre: a step is stable there up to a CFL number of one like
+        elsewhere, but makes no new extrema only up to 2/3.
         """
         rate = jnp.zeros((), u.dtype)
         for axis in range(self.grid.ndim):
@@ -153,8 +172,13 @@ class FiniteVolume(eqx.Module):
             if self.law.has_diffusion:
                 distance = 0.5 * (np.append(widths, widths[-1]) + np.insert(widths, 0, widths[0]))
                 geometry = float(np.max((1.0 / distance[1:] + 1.0 / distance[:-1]) / widths))
-                rate = rate + _largest([self.law.diffusivity(v) for v in states]) * geometry
+                rate = rate + _largest([self._diffusivity(v) for v in states]) * geometry
         return rate
+
+    def _diffusivity(self, u: State) -> Float[Array, "..."]:
+        """Φ'(u); NaN where it is negative, since no time step is stable then."""
+        k = self.law.diffusivity(u)
+        return jnp.where(k >= 0, k, jnp.nan)
 
     def _dirichlet_values(self, t: ArrayLike, u: State, axis: int) -> list[Slab]:
         edge = _cut(u, axis, 0, 1)
@@ -167,6 +191,11 @@ class FiniteVolume(eqx.Module):
     def _widths(self, axis: int) -> float | np.ndarray:
         spacing = self.grid.spacings[axis]
         return self.grid.widths[axis] if spacing is None else spacing
+
+    @property
+    def monotone_cfl(self) -> float:
+        """Largest CFL number at which a forward Euler step makes no new extrema inside."""
+        return self.reconstruction.monotone_cfl if self.law.has_convection else 1.0
 
     @staticmethod
     def _along(values: float | np.ndarray, axis: int, like: State) -> float | Array:

@@ -47,6 +47,9 @@ class AbstractReconstruction(eqx.Module):
     width: AbstractClassVar[int]
     """Cells on each side of the face that the rule reads."""
 
+    monotone_cfl: AbstractClassVar[float]
+    """Largest CFL number at which a forward Euler step makes no new extrema."""
+
     @abc.abstractmethod
     def __call__(self, stencil: Sequence[Slab], widths: Sequence[Slab] | None) -> tuple[Slab, Slab]:
         """States left and right of a face.
@@ -61,6 +64,7 @@ class PiecewiseConstant(AbstractReconstruction):
     """The cell averages themselves; first order."""
 
     width: ClassVar[int] = 1
+    monotone_cfl: ClassVar[float] = 1.0
 
     def __call__(  # noqa: D102
         self, stencil: Sequence[Slab], widths: Sequence[Slab] | None
@@ -79,6 +83,8 @@ class MUSCL(AbstractReconstruction):
 
     limiter: Limiter = eqx.field(static=True, default=van_leer)
     width: ClassVar[int] = 2
+    # A limited face value may lie beyond the cell's by as much as the neighbour does.
+    monotone_cfl: ClassVar[float] = 0.5
 
     def __call__(  # noqa: D102
         self, stencil: Sequence[Slab], widths: Sequence[Slab] | None

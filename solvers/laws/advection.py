@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .law import AbstractLaw, State, like, parameter
+from .law import AbstractLaw, State, check_parameter, like, parameter
 
 
 class Advection(AbstractLaw):
@@ -18,10 +18,23 @@ class Advection(AbstractLaw):
 
     Args:
         speed: a, a scalar (the same along every axis) or one entry an axis.
+
+    Raises:
+        ValueError: for a speed that is not finite.
     """
 
     speed: Float[Array, "..."] = eqx.field(converter=parameter)
     channels: ClassVar[int] = 1
+
+    def __check_init__(self):
+        check_parameter("Advection: speed", self.speed)
+
+    def check_dimensions(self, ndim: int) -> None:  # noqa: D102
+        if self.speed.shape not in ((), (ndim,)):
+            raise ValueError(
+                f"Advection expected speed to be a scalar or of shape ({ndim},), one entry an axis, "
+                f"got {self.speed.shape}; use jax.vmap over the law for many speeds."
+            )
 
     @property
     def has_convection(self) -> bool:  # noqa: D102

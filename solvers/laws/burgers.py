@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .law import AbstractLaw, State, like, parameter
+from .law import AbstractLaw, State, check_parameter, like, parameter
 
 
 def _viscosity(value: ArrayLike | None) -> Float[Array, "..."] | None:
@@ -26,10 +26,17 @@ class Burgers(AbstractLaw):
     Args:
         viscosity: ν. The number 0 removes the diffusive part from the program altogether; an array
             keeps it, whatever its value, so that one can map over or differentiate in ν.
+
+    Raises:
+        ValueError: for a negative or non-finite viscosity.
     """
 
     viscosity: Float[Array, "..."] | None = eqx.field(converter=_viscosity, default=None)
     channels: ClassVar[int] = 1
+
+    def __check_init__(self):
+        if self.viscosity is not None:
+            check_parameter("Burgers: viscosity", self.viscosity, above=0.0, closed=True)
 
     @property
     def has_convection(self) -> bool:  # noqa: D102

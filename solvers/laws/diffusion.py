@@ -10,14 +10,17 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
-from .law import AbstractDiffusionLaw, State, like, parameter
+from .law import AbstractDiffusionLaw, State, check_parameter, like, parameter
 
 
 class Diffusion(AbstractDiffusionLaw):
     """u_t = ∇·(k ∇u) with a constant k.
 
     Args:
-        diffusivity: k > 0, a scalar.
+        diffusivity: k ≥ 0, a scalar.
+
+    Raises:
+        ValueError: for a negative or non-finite diffusivity.
     """
 
     k: Float[Array, "..."] = eqx.field(converter=parameter)
@@ -25,6 +28,9 @@ class Diffusion(AbstractDiffusionLaw):
 
     def __init__(self, diffusivity: ArrayLike):
         self.k = diffusivity  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __check_init__(self):
+        check_parameter("Diffusion: diffusivity", self.k, above=0.0, closed=True)
 
     def potential(self, u: State) -> State:
         """Φ(u) = k u."""

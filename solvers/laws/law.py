@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 if TYPE_CHECKING:
@@ -61,6 +62,20 @@ class AbstractLaw(eqx.Module):
     def diffusivity(self, u: State) -> Float[Array, "..."]:
         """Φ'(u), broadcastable against u."""
 
+    def check_dimensions(self, ndim: int) -> None:
+        """Refuse parameters whose shapes do not fit a grid of `ndim` axes; most are scalars.
+
+        Raises:
+            ValueError: naming the shapes.
+        """
+        del ndim
+        for name, leaf in vars(self).items():
+            if isinstance(leaf, jax.Array) and leaf.ndim:
+                raise ValueError(
+                    f"{type(self).__name__} expected {name} to be a scalar, got shape "
+                    f"{leaf.shape}; use jax.vmap over the law for many parameters."
+                )
+
     def source(self, t: ArrayLike, x: tuple[Array, ...], u: State) -> State | None:
         """Source per unit volume at cell centres x (one array an axis), or None."""
         del t, x, u
@@ -103,9 +118,30 @@ def parameter(value: ArrayLike) -> Float[Array, "..."]:
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
-def like(x: Array, *values: ArrayLike) -> tuple[Array, ...]:
+def check_parameter(name: str, value: Array, *, above: float = -jnp.inf, closed: bool = False):
+    """Refuse a parameter that is not finite or not above a bound, where its values are known.
+
+    Shapes are not looked at: a law with batched leaves is what ``jax.vmap`` takes. `solve` watches
+    the values of traced parameters on the way.
+
+    Raises:
+        ValueError: naming the parameter.
+    """
+    if isinstance(value, Tracer):
+        return
+    inside = value >= above if closed else value > above
+    if not bool(jnp.all(jnp.isfinite(value) & inside)):
+        bound = "" if above == -jnp.inf else f" {'>=' if closed else '>'} {above:g}"
+        raise ValueError(
+            f"{name} was expected to be finite{bound}, got {value}; correct the parameter, the "
+            "equation has no solution with this one."
+        )
+
+
+def like(x: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
     """The values as arrays of x's precision, for exact solutions evaluated at positions x."""
-    return tuple(jnp.asarray(value).astype(x.dtype) for value in values)
+    dtype = parameter(x).dtype
+    return tuple(jnp.asarray(value).astype(dtype) for value in values)
 
 
 def positive_part(x: Float[Array, "..."], exponent: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import betaln
 from jaxtyping import Array, ArrayLike, Float
 
-from .law import AbstractDiffusionLaw, State, like, parameter, positive_part
+from .law import AbstractDiffusionLaw, State, check_parameter, like, parameter, positive_part
 
 
 class PorousMedium(AbstractDiffusionLaw):
@@ -20,10 +20,16 @@ class PorousMedium(AbstractDiffusionLaw):
 
     Args:
         exponent: m > 0, a scalar.
+
+    Raises:
+        ValueError: for an exponent that is not positive and finite.
     """
 
     exponent: Float[Array, "..."] = eqx.field(converter=parameter)
     channels: ClassVar[int] = 1
+
+    def __check_init__(self):
+        check_parameter("PorousMedium: exponent", self.exponent, above=0.0)
 
     def potential(self, u: State) -> State:
         """Φ(u) = u^{m+1}/(m + 1)."""

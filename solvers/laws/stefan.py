@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erf
 from jaxtyping import Array, ArrayLike, Float
 
-from .law import AbstractDiffusionLaw, State, like, parameter
+from .law import AbstractDiffusionLaw, State, check_parameter, like, parameter
 
 
 class Stefan(AbstractDiffusionLaw):
@@ -26,11 +26,18 @@ class Stefan(AbstractDiffusionLaw):
     Args:
         threshold: u*, a scalar.
         conductivity: k_max > 0, a scalar.
+
+    Raises:
+        ValueError: for a conductivity that is not positive, or a value that is not finite.
     """
 
     threshold: Float[Array, "..."] = eqx.field(converter=parameter)
     conductivity: Float[Array, "..."] = eqx.field(converter=parameter, default=1.0)
     channels: ClassVar[int] = 1
+
+    def __check_init__(self):
+        check_parameter("Stefan: threshold", self.threshold)
+        check_parameter("Stefan: conductivity", self.conductivity, above=0.0)
 
     def potential(self, u: State) -> State:
         """Φ(u) = k_max (u − u*)₊."""

@@ -30,6 +30,7 @@ class _Progress(eqx.Module):
     cfl: Float[Array, ""]
     steps: Int[Array, ""]
     finite: Bool[Array, ""]
+    posed: Bool[Array, ""]
     failed_at: Float[Array, ""]
 
 
@@ -41,6 +42,7 @@ def _start(u0: State, t0: Float[Array, ""]) -> _Progress:
         cfl=jnp.zeros((), t0.dtype),
         steps=jnp.zeros((), jnp.int32),
         finite=finite,
+        posed=jnp.ones((), bool),
         failed_at=jnp.where(finite, jnp.inf, t0).astype(t0.dtype),
     )
 
@@ -57,6 +59,7 @@ def equal_steps(
 
     Differentiates in both modes. The CFL number is watched, not controlled.
     """
+    limit = stepper.cfl_limit(field) * (1.0 + _SLACK)
 
     def interval(progress: _Progress, t_end: Float[Array, ""]):
         t_begin = progress.t
@@ -64,27 +67,30 @@ def equal_steps(
 
         @jax.checkpoint
         def advance(carry, i):
-            u, cfl, failed_at = carry
+            u, cfl, posed, failed_at = carry
             # Not accumulated: thousands of additions of dt would drift in single precision.
             t = t_begin + i.astype(dt.dtype) * dt
             number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
-            unstable = number > stepper.cfl_limit * (1.0 + _SLACK)
-            failed_at = jnp.where(unstable, jnp.minimum(failed_at, t), failed_at)
-            return (stepper.step(field, t, u, dt), jnp.maximum(cfl, number), failed_at), None
+            failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
+            posed = posed & ~jnp.isnan(number)
+            return (stepper.step(field, t, u, dt), jnp.fmax(cfl, number), posed, failed_at), None
 
-        (u, cfl, failed_at), _ = lax.scan(
-            advance, (progress.u, progress.cfl, progress.failed_at), jnp.arange(steps)
+        (u, cfl, posed, failed_at), _ = lax.scan(
+            advance,
+            (progress.u, progress.cfl, progress.posed, progress.failed_at),
+            jnp.arange(steps),
         )
         finite = jnp.all(jnp.isfinite(u))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
-        return _Progress(t_end, u, cfl, progress.steps + steps, finite, failed_at), u
+        return _Progress(t_end, u, cfl, progress.steps + steps, finite, posed, failed_at), u
 
     initial = _start(u0, t0)
     last, states = lax.scan(interval, initial, save_at)
     outcome = first_failure(
         (~initial.finite, Outcome.bad_initial),
-        (last.cfl > stepper.cfl_limit * (1.0 + _SLACK), Outcome.unstable),
+        (last.cfl > limit, Outcome.unstable),
         (~last.finite, Outcome.not_finite),
+        (~last.posed, Outcome.ill_posed),
     )
     return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)
 
@@ -106,7 +112,7 @@ def cfl_steps(
 
     def interval(progress: _Progress, t_end: Float[Array, ""]):
         def unfinished(p: _Progress):
-            return (p.t < t_end) & p.finite & (p.steps < max_steps)
+            return (p.t < t_end) & p.finite & p.posed & (p.steps < max_steps)
 
         def advance(p: _Progress) -> _Progress:
             left = t_end - p.t
@@ -115,7 +121,8 @@ def cfl_steps(
             # A boundary value may grow within the step, from zero even: look where it leads.
             rate = jnp.maximum(now, rate_at(p.t + trial, p.u))
             wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
-            count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the state then says so
+            posed = ~jnp.isnan(rate)
+            count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the loop then ends
             dt = left / count
             u_next = stepper.step(field, p.t, p.u, dt)
             t_next = jnp.where(count == 1, t_end, p.t + dt)
@@ -123,10 +130,11 @@ def cfl_steps(
             return _Progress(
                 t=t_next,
                 u=u_next,
-                cfl=jnp.maximum(p.cfl, lax.stop_gradient(dt) * rate),
+                cfl=jnp.fmax(p.cfl, lax.stop_gradient(dt) * rate),
                 steps=p.steps + 1,
                 finite=finite,
-                failed_at=jnp.where(finite, p.failed_at, t_next),
+                posed=posed,
+                failed_at=jnp.where(finite & posed, p.failed_at, t_next),
             )
 
         last = eqxi.while_loop(
@@ -140,6 +148,7 @@ def cfl_steps(
     outcome = first_failure(
         (~initial.finite, Outcome.bad_initial),
         (~last.finite, Outcome.not_finite),
+        (~last.posed, Outcome.ill_posed),
         (~reached, Outcome.too_many_steps),
     )
     return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)

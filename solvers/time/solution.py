@@ -25,6 +25,10 @@ class Outcome(eqx.Enumeration):
         "solve expected a finite state, got NaN or infinity on the way; lower cfl and check the "
         "boundary values and parameters (throw=False returns the status, with the time)."
     )
+    ill_posed = (
+        "solve expected a finite, non-negative diffusivity and finite wave speeds, got others; check the "
+        "parameters of the law (throw=False returns the status, with the time)."
+    )
     too_many_steps = (
         "solve expected to reach t1 within max_steps steps, got no further; raise max_steps, or "
         "coarsen the grid (throw=False returns the status, with the time)."

@@ -62,7 +62,7 @@ def solve(
             f"solve expected u0 of a floating-point type, got {u0.dtype}; convert it first."
         )
     field.check_state(u0)
-    _check_options(cfl, steps, max_steps, stepper)
+    _check_options(field, cfl, steps, max_steps, stepper)
     save_at = t1 if save_at is None else save_at
     _check_times(t0, t1, save_at)
     dtype = jnp.result_type(float)
@@ -107,10 +107,14 @@ def _integrate(
     return states, eqx.tree_at(lambda s: s.outcome, status, outcome)
 
 
-def _check_options(cfl: float, steps: int | None, max_steps: int, stepper: AbstractStepper) -> None:
-    if not (math.isfinite(cfl) and 0 < cfl <= stepper.cfl_limit):
+def _check_options(
+    field: FiniteVolume, cfl: float, steps: int | None, max_steps: int, stepper: AbstractStepper
+) -> None:
+    limit = stepper.cfl_limit(field)
+    if not (math.isfinite(cfl) and 0 < cfl <= limit):
         raise ValueError(
-            f"solve expected 0 < cfl <= {stepper.cfl_limit} for {type(stepper).__name__}, got "
+            f"solve expected 0 < cfl <= {limit:g} for {type(stepper).__name__} with "
+            f"{type(field.reconstruction).__name__}, got "
             f"{cfl}; beyond the limit the scheme is unstable, choose for example cfl=0.4."
         )
     for name, value in (("steps", steps), ("max_steps", max_steps)):

@@ -107,3 +107,29 @@ def test_gradients_are_finite_with_flat_stretches(make):
     gradients = jax.jit(jax.grad(loss, (0, 1)))(jnp.float32(PARAMETER), u0)
     assert all(jnp.all(jnp.isfinite(g)) for g in gradients)
     assert jnp.any(gradients[1] != 0)
+
+
+def test_parameters_that_are_not_finite_are_refused(make):
+    if make is LAWS["burgers"]:
+        pytest.skip("the inviscid Burgers equation has no parameter")
+    with pytest.raises(ValueError, match="expected to be finite"):
+        make(float("nan"))
+
+
+@pytest.mark.parametrize("name", ["viscous burgers", "diffusion", "porous medium"])
+def test_parameters_without_a_well_posed_equation_are_refused(name):
+    with pytest.raises(ValueError, match="correct the parameter"):
+        LAWS[name](-0.1)
+
+
+def test_many_parameters_need_a_map(make):
+    if make is LAWS["burgers"]:
+        pytest.skip("the inviscid Burgers equation has no parameter")
+    law = make(jnp.full(3, PARAMETER))
+    field = lambda law: FiniteVolume(law=law, grid=GRID, boundary=Periodic())
+    u = states(jnp.float32)[0]
+    with pytest.raises(ValueError, match=r"got (shape )?\(3,\); use jax.vmap over the law"):
+        field(law)(0.0, u)
+    rates = jax.vmap(lambda p: field(make(p))(0.0, u))(jnp.full(3, PARAMETER))
+    # Vectorised code may round powers differently.
+    np.testing.assert_allclose(rates[1], field(make(PARAMETER))(0.0, u), rtol=1e-5, atol=1e-4)

@@ -246,3 +246,19 @@ def test_states_of_another_shape_are_refused():
 def test_too_coarse_a_grid_is_refused():
     with pytest.raises(ValueError, match="at least 2 cells an axis for MUSCL"):
         FiniteVolume(law=Burgers(), grid=Grid.uniform(0.0, 1.0, 1), boundary=Periodic())
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"law": "heat"}, "law"),
+        ({"reconstruction": MUSCL}, "reconstruction"),
+        ({"riemann": Rusanov}, "riemann"),
+        ({"grid": 32}, "grid"),
+    ],
+)
+def test_parts_that_are_none_are_refused(parts, message):
+    # The type checks of the suite come before the library's own; both name the part.
+    whole = {"law": Burgers(), "grid": Grid.uniform(0.0, 1.0, 8), "boundary": Periodic()}
+    with pytest.raises(TypeError, match=message):
+        FiniteVolume(**{**whole, **parts})

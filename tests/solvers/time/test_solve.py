@@ -8,6 +8,8 @@ import pytest
 from solvers import (
     MUSCL,
     SSPRK1,
+    SSPRK2,
+    SSPRK3,
     Dirichlet,
     FiniteVolume,
     Godunov,
@@ -16,6 +18,7 @@ from solvers import (
     Outcome,
     Outflow,
     Periodic,
+    PiecewiseConstant,
     mc,
     minmod,
     solve,
@@ -247,10 +250,10 @@ def test_boundary_values_that_grow_from_nothing_are_seen_in_time():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cfl": 0.0}, "0 < cfl <= 1.0 for SSPRK3, got 0.0"),
+        ({"cfl": 0.0}, "0 < cfl <= 1 for SSPRK3 with MUSCL, got 0.0"),
         ({"cfl": 1.5}, "beyond the limit the scheme is unstable"),
         ({"cfl": float("nan")}, "got nan"),
-        ({"cfl": 1.01, "stepper": SSPRK1()}, "for SSPRK1, got 1.01"),
+        ({"cfl": 0.51, "stepper": SSPRK1()}, "0 < cfl <= 0.5 for SSPRK1 with MUSCL, got 0.51"),
         ({"steps": 0}, "steps to be a whole number >= 1, got 0"),
         ({"max_steps": -1}, "max_steps to be a whole number >= 1, got -1"),
         ({"t0": 2.0}, "t0 < t1, got t0=2.0 and t1=1.0"),
@@ -274,3 +277,40 @@ def test_bad_states_are_refused_when_the_call_is_made():
         solve(field, jnp.zeros(16), t1=1.0)
     with pytest.raises(ValueError, match="floating-point type, got int32"):
         solve(field, jnp.zeros((1, 16), jnp.int32), t1=1.0)
+
+
+@x64
+@pytest.mark.parametrize("stepper", [SSPRK1(), SSPRK2(), SSPRK3()])
+def test_limited_slopes_make_no_new_extrema_up_to_half_a_cfl_number(stepper):
+    field = FiniteVolume(law=Advection(1.0), grid=GRID, boundary=Periodic())
+    u0 = jnp.where(GRID.centers[0] < 0.5, 1.0, 0.0)[None]
+    states = solve(
+        field, u0, t1=2.0, save_at=np.linspace(0.1, 2.0, 20), cfl=0.5, stepper=stepper
+    ).states
+    # Round-off of values of order one.
+    assert float(states.max()) <= 1.0 + 1e-13
+    assert float(states.min()) >= -1e-13
+
+
+def test_linear_slopes_with_forward_euler_are_watched_up_to_half_a_cfl_number():
+    u0 = jnp.asarray(SINE, jnp.float32)
+    options = {"t1": 0.75 / 16, "steps": 1, "stepper": SSPRK1(), "throw": False}
+    for scheme, outcome in ((MUSCL(), Outcome.unstable), (PiecewiseConstant(), Outcome.success)):
+        field = FiniteVolume(
+            law=Advection(1.0), grid=GRID, boundary=Periodic(), reconstruction=scheme
+        )
+        assert solve(field, u0, **options).status.outcome == outcome
+
+
+@pytest.mark.parametrize("steps", [None, 20])
+def test_traced_parameters_that_make_the_equation_ill_posed_are_reported(steps):
+    u0 = jnp.asarray(SINE, jnp.float32)
+
+    @jax.jit
+    def outcome(k):
+        field = FiniteVolume(law=Diffusion(k), grid=GRID, boundary=Periodic())
+        return solve(field, u0, t1=0.01, steps=steps, throw=False).status.outcome
+
+    assert outcome(0.1) == Outcome.success
+    assert outcome(-0.01) == Outcome.ill_posed
+    assert outcome(float("nan")) != Outcome.success
