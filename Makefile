@@ -16,6 +16,8 @@ MAIN := heat stefan
 
 # OpenBLAS' idle threads spin against XLA's: small factorisations are 100 times slower on two busy cores.
 export OPENBLAS_NUM_THREADS ?= 1
+# Every seed compiles the same programs; a folder that may be deleted at any time keeps them.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
 .PHONY: help venv reproduce smoke tables test test-all test-lowest check format bench docs clean

@@ -46,12 +46,16 @@ def solve_stefan(config: Data) -> Float[Array, "functions times cells"]:
 def exact(config: Data, threshold: float) -> tuple[Array, Array, Array]:
     """Exact cell averages (times, cells), masses (times,) and fronts (times,), single precision."""
     with jax.enable_x64(True):
-        law = Stefan(threshold)
         faces = jnp.asarray(Grid.uniform(0.0, 1.0, config.cells).faces[0])
         times = jnp.asarray(output_times(config))
-        fields = jax.vmap(lambda t: law.similarity_averages(t, faces))(times)
-        parts = fields, law.similarity_mass(times), law.front(times)
+        parts = _similarity(Stefan(threshold), times, faces)
         return tuple(part.astype(jnp.float32) for part in parts)  # pyright: ignore[reportReturnType]
+
+
+@jax.jit
+def _similarity(law: Stefan, times, faces) -> tuple[Array, Array, Array]:
+    fields = jax.vmap(lambda t: law.similarity_averages(t, faces))(times)
+    return fields, law.similarity_mass(times), law.front(times)
 
 
 def random_grid(config: Data, *, stratified: bool, key: PRNGKeyArray) -> Int[Array, "points 2"]:

