@@ -55,7 +55,7 @@ def test_block_is_equivariant_and_random_only_with_a_key():
 
 @pytest.mark.parametrize("options", [{"heads": 3}, {"heads": 0}, {"width": 0}])
 def test_heads_must_divide_the_width(options):
-    with pytest.raises(ValueError, match="heads to divide the width .* choose for example"):
+    with pytest.raises(ValueError, match=r"heads to divide the width.*choose for example"):
         CrossAttention(**{"width": 8, "heads": 2, **options}, key=jax.random.key(0))
 
 
