@@ -95,10 +95,12 @@ def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key,
         )
         if penalty == 0:
             return loss.mean(), {}
-        # SoftC: the predicted mass of one time slice against the solver's, on the same cells.
+        # SoftC: the predicted mass of one time slice against the solver's, on the same cells; a quarter
+        # of the functions estimates it, for all of them would double the time of a step.
+        some = {name: value[::4] for name, value in batch.items()}
         mass = jax.vmap(lambda *data: model(*data).mean.mean())
-        predicted = mass(batch["context_x"], batch["context_y"], batch["slice_x"])
-        residual = predicted - batch["slice_mass"]
+        predicted = mass(some["context_x"], some["context_y"], some["slice_x"])
+        residual = predicted - some["slice_mass"]
         return loss.mean() + penalty * (residual**2).mean(), {
             "mass_error": jnp.abs(residual).mean()
         }
