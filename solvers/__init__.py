@@ -10,6 +10,7 @@ from .boundary import Dirichlet as Dirichlet
 from .boundary import Neumann as Neumann
 from .boundary import Outflow as Outflow
 from .boundary import Periodic as Periodic
+from .darcy import darcy as darcy
 from .finite_volume import MUSCL as MUSCL
 from .finite_volume import FiniteVolume as FiniteVolume
 from .finite_volume import Godunov as Godunov
@@ -21,6 +22,8 @@ from .finite_volume import van_leer as van_leer
 from .grid import Grid as Grid
 from .quadrature import cell_averages as cell_averages
 from .quadrature import trapezoid_weights as trapezoid_weights
+from .random_fields import GaussianRandomField as GaussianRandomField
+from .spectral import VorticityFlow as VorticityFlow
 from .time import SSPRK1 as SSPRK1
 from .time import SSPRK2 as SSPRK2
 from .time import SSPRK3 as SSPRK3
