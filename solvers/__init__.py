@@ -11,6 +11,8 @@ from .boundary import Neumann as Neumann
 from .boundary import Outflow as Outflow
 from .boundary import Periodic as Periodic
 from .darcy import darcy as darcy
+from .dataset import GenerationError as GenerationError
+from .dataset import generate as generate
 from .finite_volume import MUSCL as MUSCL
 from .finite_volume import FiniteVolume as FiniteVolume
 from .finite_volume import Godunov as Godunov

@@ -8,15 +8,14 @@ variable, last of all, and `read_zarr` compares. A store without that record was
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
-from .checks import check_dataset
+from solvers.dataset.checksums import RECORD, checksums
 
-_RECORD = "jaxsci_checksums"
+from .checks import check_dataset
 
 
 class StoreError(ValueError):
@@ -51,7 +50,7 @@ def write_zarr(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False
         # Consolidated metadata is no part of the zarr 3 format, and these stores are small trees.
         dataset.to_zarr(partial, mode="w", consolidated=False, zarr_format=3)
         metadata = json.loads((partial / "zarr.json").read_text(encoding="utf-8"))
-        metadata["attributes"][_RECORD] = _checksums(partial)
+        metadata["attributes"][RECORD] = checksums(partial)
         (partial / "zarr.json").write_text(json.dumps(metadata, indent=2), encoding="utf-8")
         _replace(partial, path)
     finally:
@@ -82,28 +81,14 @@ def read_zarr(
     path = Path(path)
     recorded = _recorded(path)
     if verify:
-        _compare(path, recorded, _checksums(path))
+        _compare(path, recorded, checksums(path))
     # Times are plain numbers with a unit here, not dates.
     dataset = xr.open_zarr(
         path, consolidated=False, chunks=None, decode_times=False, decode_timedelta=False
     )
-    del dataset.attrs[_RECORD]
+    del dataset.attrs[RECORD]
     check_dataset(dataset, variables, coordinates=coordinates, finite=verify)
     return dataset
-
-
-def _checksums(store: Path) -> dict[str, str]:
-    """CRC-32 over the names and the contents of the files of every variable, in sorted order."""
-    checksums = {}
-    for folder in sorted(entry for entry in store.iterdir() if entry.is_dir()):
-        checksum = 0
-        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file()):
-            checksum = zlib.crc32(file.relative_to(folder).as_posix().encode(), checksum)
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    checksum = zlib.crc32(block, checksum)
-        checksums[folder.name] = f"{checksum:08x}"
-    return checksums
 
 
 def _recorded(path: Path) -> dict[str, str]:
@@ -115,7 +100,7 @@ def _recorded(path: Path) -> dict[str, str]:
             "with write_zarr."
         ) from error
     try:
-        record = json.loads(text)["attributes"][_RECORD]
+        record = json.loads(text)["attributes"][RECORD]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"read_zarr expected {path} to hold the record of a finished write, got none; write it "

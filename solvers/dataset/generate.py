@@ -1,0 +1,208 @@
+"""Draw, solve in batches on the device, stream to a zarr store; what was interrupted goes on.
+
+Sample i of a seed is drawn from ``fold_in(key(seed), i)``, so the data set does not depend on the
+batch size or on where a run was interrupted. A batch is one chunk, written once; the list of finished
+batches is the file ``progress.json`` beside the store's own metadata, replaced atomically after each.
+"""
+
+import json
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import zarr
+
+from .checksums import RECORD, checksums
+from .problem import Problem
+
+_PROGRESS = "progress.json"
+
+
+class GenerationError(ValueError):
+    """A store that holds something else, or a sample whose solve failed."""
+
+
+def generate(
+    problem: Problem,
+    path: str | Path,
+    *,
+    count: int,
+    seed: int = 0,
+    batch: int = 64,
+    overwrite: bool = False,
+) -> Path:
+    """Write `count` samples of a problem to a zarr store that xarray and `read_zarr` open.
+
+    Args:
+        problem: what to draw and solve.
+        path: folder of the store. An unfinished one of the same problem, seed, count and batch goes
+            on where it stopped; a finished one is left as it is.
+        count: number of samples.
+        seed: of all random numbers.
+        batch: samples solved at a time, and kept in a chunk.
+        overwrite: start again where the folder holds another data set.
+
+    Returns:
+        The path.
+
+    Raises:
+        GenerationError: when the folder holds something else, or a solve fails; the message names the
+            sample.
+        ValueError: for counts below one.
+    """
+    if min(count, batch) < 1:
+        raise ValueError(
+            f"generate expected count and batch of at least 1, got {count} and {batch}; ask for at "
+            "least one sample."
+        )
+    path = Path(path)
+    batch = min(batch, count)
+    recipe = _recipe(problem, count, seed, batch)
+    done = _resume(path, recipe, overwrite)
+    if done is None:
+        return path
+    arrays = _open(path, problem, recipe, fresh=done == 0)
+    key = jax.random.key(seed)
+    solve = jax.jit(jax.vmap(lambda i: problem.sample(jax.random.fold_in(key, i))))
+    for start in range(done * batch, count, batch):
+        stop = min(start + batch, count)
+        # The last batch is padded, so that one program serves all.
+        index = jnp.minimum(jnp.arange(start, start + batch), count - 1)
+        samples = jax.device_get(solve(index))
+        _check(problem, samples, start, stop)
+        for name, array in arrays.items():
+            array[start:stop] = samples[name][: stop - start]
+        done += 1
+        _write_json(path / _PROGRESS, {"recipe": recipe, "batches": done})
+    metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+    metadata["attributes"][RECORD] = checksums(path)
+    _write_json(path / "zarr.json", metadata)
+    (path / _PROGRESS).unlink()
+    return path
+
+
+def _recipe(problem: Problem, count: int, seed: int, batch: int) -> dict[str, Any]:
+    """What makes two data sets the same."""
+    return {
+        "problem": problem.name,
+        "inputs": {name: _describe(law) for name, law in sorted(problem.inputs.items())},
+        "variables": {name: list(v.dims) for name, v in sorted(problem.variables.items())},
+        "coordinates": {
+            name: [len(values), float(values[0]), float(values[-1]), units]
+            for name, (values, units) in sorted(problem.coordinates.items())
+        },
+        "count": count,
+        "seed": seed,
+        "batch": batch,
+        "precision": str(jnp.result_type(float)),
+    }
+
+
+def _describe(law: Any) -> str:
+    """A distribution by its class and its numbers, without addresses."""
+    names = getattr(type(law), "arg_constraints", None)
+    values = {name: getattr(law, name) for name in names} if names else vars(law)
+    numbers = ", ".join(f"{name}={_text(value)}" for name, value in sorted(values.items()))
+    return f"{type(law).__name__}({numbers})"
+
+
+def _text(value: Any) -> str:
+    return str(np.asarray(value).tolist()) if hasattr(value, "dtype") else str(value)
+
+
+def _resume(path: Path, recipe: dict[str, Any], overwrite: bool) -> int | None:
+    """Number of finished batches; None where nothing is left to do."""
+    if not path.exists():
+        return 0
+    progress, metadata = path / _PROGRESS, path / "zarr.json"
+    if progress.exists():
+        found = json.loads(progress.read_text(encoding="utf-8"))
+        if found["recipe"] == recipe:
+            return found["batches"]
+        held = found["recipe"]
+    elif metadata.exists():
+        attributes = json.loads(metadata.read_text(encoding="utf-8")).get("attributes", {})
+        held = attributes.get("recipe")
+        if held == recipe and RECORD in attributes:
+            return None
+        if held == recipe:
+            return 0
+    else:
+        held = "other files"
+    if not overwrite:
+        raise GenerationError(
+            f"generate expected {path} to be new or to hold {recipe}, got {held}; choose another "
+            "path, or pass overwrite=True to replace it."
+        )
+    shutil.rmtree(path)
+    return 0
+
+
+def _open(
+    path: Path, problem: Problem, recipe: dict[str, Any], *, fresh: bool
+) -> dict[str, zarr.Array]:
+    """The arrays of the variables, made with their coordinates and attributes where the store is new."""
+    if not fresh:
+        group = zarr.open_group(path, mode="r+")
+        return {name: _array(group, name) for name in problem.variables}
+    shapes = {name: len(values) for name, (values, _) in problem.coordinates.items()}
+    if clashes := sorted(set(shapes) & set(problem.variables)):
+        raise GenerationError(
+            f"generate expected other names for variables than for dimensions, got {clashes} for "
+            "both; rename the variables."
+        )
+    attributes = {
+        "title": problem.title or problem.name,
+        "recipe": recipe,
+        "versions": {name: version(name) for name in ("jaxsci", "jax", "equinox", "zarr")},
+        "device": str(jax.devices()[0].device_kind),
+    }
+    group = zarr.open_group(path, mode="w", zarr_format=3, attributes=attributes)
+    for name, (values, units) in problem.coordinates.items():
+        array = group.create_array(
+            name, data=np.asarray(values), dimension_names=(name,), attributes={"units": units}
+        )
+        del array
+    example = jax.eval_shape(problem.sample, jax.random.key(0))
+    for name, (dims, units, long_name) in problem.variables.items():
+        shape = tuple(shapes[dim] for dim in dims)
+        group.create_array(
+            name,
+            shape=(recipe["count"], *shape),
+            chunks=(recipe["batch"], *shape),
+            dtype=np.dtype(example[name].dtype),
+            dimension_names=("sample", *dims),
+            attributes={"units": units, "long_name": long_name or name},
+        )
+    return {name: _array(group, name) for name in problem.variables}
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def _check(problem: Problem, samples: dict[str, np.ndarray], start: int, stop: int) -> None:
+    good = np.asarray(samples.get("ok", np.ones(stop - start, bool)))[: stop - start].copy()
+    for name in problem.variables:
+        values = samples[name][: stop - start].reshape(stop - start, -1)
+        good &= np.isfinite(values).all(axis=1)
+    if not good.all():
+        first = start + int(np.argmin(good))
+        raise GenerationError(
+            f"generate expected every solve of {problem.name!r} to succeed, got a failure at sample "
+            f"{first}; change the distributions or the time steps (samples up to {start} are kept)."
+        )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    """Replace a file atomically."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=2), encoding="utf-8")
+    os.replace(partial, path)

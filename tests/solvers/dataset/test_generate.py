@@ -1,0 +1,119 @@
+import importlib
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+import xarray as xr
+
+from jaxsci.data import read_zarr
+from solvers import GenerationError, generate
+from solvers.__main__ import main
+from solvers.dataset import PROBLEMS, Problem, Variable
+
+module = importlib.import_module("solvers.dataset.generate")
+X = np.linspace(0.0, 1.0, 5)
+
+
+def problem(low=1.0, solve=None):
+    """Lines of a random slope, with numpyro's uniform distribution."""
+    return Problem(
+        name="lines",
+        inputs={"slope": dist.Uniform(low, 2.0)},
+        solve=solve or (lambda inputs: {"u": inputs["slope"] * jnp.asarray(X, jnp.float32)}),
+        variables={"slope": Variable((), "1"), "u": Variable(("x",), "m", "height")},
+        coordinates={"x": (X, "m")},
+    )
+
+
+def read(path):
+    with xr.open_zarr(path, consolidated=False, chunks=None) as dataset:
+        return dataset.load()
+
+
+def test_a_store_has_coordinates_units_and_provenance(tmp_path):
+    path = generate(problem(), tmp_path / "lines.zarr", count=7, batch=3, seed=4)
+    dataset = read_zarr(path, {"u": ("sample", "x")}, coordinates=["x"])
+    assert dataset.sizes == {"sample": 7, "x": 5}
+    assert dataset.u.units == "m"
+    assert dataset.u.long_name == "height"
+    assert dataset.x.units == "m"
+    assert dataset.attrs["recipe"]["seed"] == 4
+    assert "Uniform(high=2.0, low=1.0)" in dataset.attrs["recipe"]["inputs"]["slope"]
+    assert dataset.attrs["versions"]["jax"] == jax.__version__
+    np.testing.assert_allclose(dataset.u, dataset.slope.values[:, None] * X, rtol=1e-6)
+    assert len(np.unique(dataset.slope)) == 7
+
+
+def test_what_was_interrupted_goes_on_and_equals_a_run_left_alone(tmp_path, monkeypatch):
+    whole = read(generate(problem(), tmp_path / "whole.zarr", count=10, batch=3))
+    real, calls = module._check, []
+
+    def dies(*arguments):
+        calls.append(arguments[2])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    monkeypatch.setattr(module, "_check", dies)
+    with pytest.raises(KeyboardInterrupt):
+        generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
+    assert json.loads((tmp_path / "cut.zarr/progress.json").read_text())["batches"] == 2
+    generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
+    assert calls == [0, 3, 6, 6, 9]
+    xr.testing.assert_identical(read(tmp_path / "cut.zarr"), whole)
+    generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
+    assert len(calls) == 5
+
+
+def test_the_draws_depend_on_the_seed_alone(tmp_path):
+    slopes = [
+        read(generate(problem(), tmp_path / f"{i}.zarr", count=6, batch=batch, seed=seed)).slope
+        for i, (batch, seed) in enumerate([(6, 0), (4, 0), (6, 1)])
+    ]
+    np.testing.assert_array_equal(slopes[0], slopes[1])
+    assert np.all(slopes[0] != slopes[2])
+
+
+def test_another_data_set_in_the_folder_is_refused(tmp_path):
+    path = generate(problem(), tmp_path / "lines.zarr", count=4)
+    with pytest.raises(GenerationError, match="choose another path"):
+        generate(problem(low=0.5), path, count=4)
+    generate(problem(low=0.5), path, count=4, overwrite=True)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(GenerationError, match="got other files"):
+        generate(problem(), tmp_path / "other", count=4)
+
+
+def test_a_failed_solve_names_its_sample(tmp_path):
+    def fails(inputs):
+        u = inputs["slope"] * jnp.asarray(X, jnp.float32)
+        return {"u": u, "ok": inputs["slope"] < 1.9}
+
+    with pytest.raises(GenerationError, match="failure at sample"):
+        generate(problem(solve=fails), tmp_path / "a.zarr", count=200, batch=50)
+    broken = lambda inputs: {"u": jnp.full(5, jnp.nan)}
+    with pytest.raises(GenerationError, match="failure at sample 0"):
+        generate(problem(solve=broken), tmp_path / "b.zarr", count=2)
+
+
+def test_recipes_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="coordinates for the dimensions"):
+        Problem(name="a", inputs={}, solve=dict, variables={"u": Variable(("x",))})
+    short = problem(solve=lambda inputs: {"u": jnp.zeros(4)})
+    with pytest.raises(ValueError, match=r"'u' of shape \(5,\)"):
+        generate(short, tmp_path / "a.zarr", count=1)
+    with pytest.raises(ValueError, match="at least one sample"):
+        generate(problem(), tmp_path / "a.zarr", count=0)
+
+
+@pytest.mark.parametrize("name", sorted(PROBLEMS))
+def test_the_ready_problems_from_the_command_line(name, tmp_path, capsys):
+    small = {"heat": {"cells": 16}, "burgers": {"cells": 16}, "darcy": {"cells": 8}}
+    small["vorticity"] = {"points": 8, "times": 2, "steps": 10}
+    path = generate(PROBLEMS[name](**small[name]), tmp_path / f"{name}.zarr", count=2)
+    assert all(np.isfinite(v).all() for v in read(path).data_vars.values())
+    assert main(["generate", name, str(path), "--count", "2"]) == 2
+    assert "choose another path" in capsys.readouterr().err
