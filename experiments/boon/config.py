@@ -77,6 +77,13 @@ class HeatConfig:
         )
     )
 
+    def __post_init__(self):
+        if min(self.epochs, self.batch) < 1 or self.batch > self.data.train:
+            raise ValueError(
+                f"HeatConfig expected at least one epoch and a batch of 1 to {self.data.train} samples, "
+                f"got epochs={self.epochs} and batch={self.batch}; change them."
+            )
+
     @property
     def steps(self) -> int:
         """Updates in all epochs."""

@@ -49,6 +49,10 @@ class AffineConstraint(eqx.Module):
                 "n cells."
             )
         m, n = self.rows.shape
+        if m == 0:
+            raise ValueError(
+                "AffineConstraint expected at least one row, got none; leave the constraint out instead."
+            )
         if self.noise is not None and self.noise.shape not in ((), (m,)):
             raise ValueError(
                 f"AffineConstraint expected noise variances of shape () or ({m},), got "
@@ -81,7 +85,15 @@ def conservation(
 
     Returns:
         One row, the cell volumes.
+
+    Raises:
+        TypeError: for something other than a grid.
     """
+    if not isinstance(grid, Grid):
+        raise TypeError(
+            f"conservation expected a solvers.Grid, got {type(grid).__name__}; build one, as in "
+            "Grid.uniform(0.0, 1.0, cells), or give your own weights to AffineConstraint."
+        )
     rows = jnp.asarray(grid.volumes).reshape(1, -1)
     return AffineConstraint(rows, jnp.asarray(total)[..., None], noise)
 
@@ -110,6 +122,11 @@ def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
 def floating(x: ArrayLike) -> Array:
     """An array of floating point numbers; integers become the default precision."""
     x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise ValueError(
+            f"AffineConstraint and project expected real numbers, got {x.dtype}; pass the real and the "
+            "imaginary part as two fields."
+        )
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
@@ -123,7 +140,8 @@ def _check_numbers(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | Non
                 "remove or repair it."
             )
     if noise is None:
-        _check_independent(rows.astype(np.float64), values.astype(np.float64))
+        precision = float(np.finfo(rows.dtype).eps)
+        _check_independent(rows.astype(np.float64), values.astype(np.float64), precision)
     elif not (noise > 0).all():
         raise ValueError(
             f"AffineConstraint expected positive noise variances, got {noise.min()}; "
@@ -131,8 +149,13 @@ def _check_numbers(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | Non
         )
 
 
-def _check_independent(rows: np.ndarray, values: np.ndarray) -> None:
-    """Name the first row that is zero or follows from the rows before it."""
+def _check_independent(rows: np.ndarray, values: np.ndarray, precision: float) -> None:
+    """Name the first row that is zero or follows from the rows before it.
+
+    A row with less than ε^{1/3} of its length across the others makes S too ill-conditioned for the
+    projection to be exact in that precision, whatever its refinement.
+    """
+    least = precision ** (1 / 3)
     basis: list[np.ndarray] = []
     for i, row in enumerate(rows):
         size = np.linalg.norm(row)
@@ -140,16 +163,16 @@ def _check_independent(rows: np.ndarray, values: np.ndarray) -> None:
         for _ in range(2):  # twice is enough (Kahan): orthogonal to round-off
             for q in basis:
                 rest = rest - (q @ rest) * q
-        if size > 0 and np.linalg.norm(rest) > 1e-6 * size:
+        if size > 0 and np.linalg.norm(rest) > least * size:
             basis.append(rest / np.linalg.norm(rest))
             continue
         others = rows[:i]
         mix = np.linalg.lstsq(others.T, row, rcond=None)[0] if i else np.zeros(0)
         implied = values[..., :i] @ mix
         scale = np.abs(values[..., : i + 1]).max() + 1e-300
-        conflict = bool((np.abs(values[..., i] - implied) > 1e-5 * scale).any())
+        conflict = bool((np.abs(values[..., i] - implied) > 10 * least * scale).any())
         partners = np.flatnonzero(np.abs(mix) > 1e-6 * np.abs(mix).max(initial=0)).tolist()
-        relation = f"is a combination of rows {partners}" if partners else "is zero"
+        relation = f"is nearly a combination of rows {partners}" if partners else "is zero"
         verdict = "contradicts its value" if conflict else "repeats them"
         raise ValueError(
             f"AffineConstraint expected independent rows, got row {i}, which {relation} and "

@@ -84,7 +84,10 @@ class NeumannEnds(AbstractEnds):
 
     def __check_init__(self):
         if not self.length > 0:
-            raise ValueError(f"NeumannEnds expected a positive length, got {self.length}.")
+            raise ValueError(
+                f"NeumannEnds expected a positive length, got {self.length}; give the distance from the "
+                "first to the last node."
+            )
 
     def enforce(self, u, values):
         """Solve both one-sided differences for their end node."""

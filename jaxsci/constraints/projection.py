@@ -137,9 +137,10 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
 
     Raises:
         TypeError: neither `Normal` nor `MultivariateNormal`.
-        ValueError: a field whose trailing axes do not hold n cells.
-        RuntimeError: at run time, where a row has no variance to move the field with
-            (A Σ Aᵀ + R singular).
+        ValueError: a field whose trailing axes do not hold n cells, or a batch of values that does not
+            broadcast against the batch of fields.
+        RuntimeError: at run time, where the mean is not finite, or a row has no variance to move the
+            field with (A Σ Aᵀ + R singular).
     """
     if not isinstance(distribution, dist.Normal | dist.MultivariateNormal):
         raise TypeError(
@@ -148,6 +149,12 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
         )
     n = constraint.rows.shape[1]
     flat, covariance = _moments(distribution, n)
+    _check_batch(flat.shape[:-1], constraint.values.shape[:-1])
+    flat = eqx.error_if(
+        flat,
+        ~jnp.isfinite(flat),
+        "project expected a finite mean, got NaN or infinity; repair the prediction first.",
+    )
     rows = constraint.rows.astype(flat.dtype)
     spread = covariance.times(rows)  # Σ Aᵀ, (..., n, m)
     gain = _solved(_innovation(rows, covariance, constraint.noise), spread)
@@ -254,12 +261,26 @@ def _solved(innovation, spread) -> Float[Array, "*batch n m"]:
 
 
 def _moved(u, constraint, values, gain) -> Float[Array, "*batch n"]:
-    """U − gain (A u − b); twice for exact rows, so that only the last rounding remains."""
+    """U − gain (A u − b); repeated for exact rows, so that only the last rounding remains.
+
+    The gain of several rows has the error of a factorisation, by which each round shrinks the residual.
+    """
     rows = constraint.rows.astype(u.dtype)
-    for _ in range(2 if constraint.noise is None else 1):
+    exact = 2 if rows.shape[0] == 1 else 4
+    for _ in range(exact if constraint.noise is None else 1):
         residual = apply_rows(rows, u) - values
         u = u - (gain * residual[..., None, :]).sum(-1)
     return u
+
+
+def _check_batch(fields: tuple[int, ...], values: tuple[int, ...]) -> None:
+    try:
+        jnp.broadcast_shapes(fields, values)
+    except ValueError as error:
+        raise ValueError(
+            f"project expected values of the batch {fields} of the fields, got {values}; give one value "
+            "of every row for each field, or one for all."
+        ) from error
 
 
 def _space(shape: tuple[int, ...], n: int) -> tuple[int, ...]:

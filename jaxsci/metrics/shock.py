@@ -11,6 +11,7 @@ variance; here the distribution draws its own.
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
@@ -29,12 +30,17 @@ def shock_position(
         reaches it.
 
     Raises:
-        ValueError: when the last axis of the profile does not have one entry a coordinate.
+        ValueError: when the last axis of the profile does not have one entry a coordinate, or the
+            coordinates do not increase.
     """
     if profile.ndim < 1 or profile.shape[-1:] != x.shape:
         raise ValueError(
             f"shock_position expected profiles of shape (..., {x.shape[0]}), got {profile.shape}; "
             "put the space axis last."
+        )
+    if not isinstance(x, Tracer) and not bool(jnp.all(jnp.diff(x) > 0)):
+        raise ValueError(
+            "shock_position expected increasing coordinates, got others; sort x, and the profile with it."
         )
     # NaN counts as an event too, so that a broken profile has no position.
     event = ~(profile > level)

@@ -127,6 +127,11 @@ class SpectralConv(eqx.Module):
                 f"{', '.join('n' + a for a in 'xyz'[: len(self.modes)])}), got {shape}; "
                 "use jax.vmap for batches."
             )
+        if 0 in shape:
+            raise ValueError(
+                f"SpectralConv expected at least one point along every axis, got x of shape {shape}; "
+                "check how the field was cut."
+            )
         *first, last = zip(shape[1:], self.modes, strict=True)
         if any(2 * m > n for n, m in first) or last[1] > last[0] // 2 + 1:
             raise ValueError(

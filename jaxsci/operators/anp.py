@@ -11,6 +11,8 @@ Hansen et al., Learning Physical Models that Can Respect Conservation Laws, ICML
 The published evaluation leaves dropout switched on; here inference is deterministic unless a key asks.
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -63,6 +65,9 @@ class AttentiveNeuralProcess(eqx.Module):
         dropout: share of dropped entries in the encoders while training.
         floor: smallest predicted standard deviation.
         key: random key of the initial weights.
+
+    Raises:
+        ValueError: for sizes that are too small, or heads that do not divide the width.
     """
 
     deterministic: SetEncoder
@@ -90,6 +95,24 @@ class AttentiveNeuralProcess(eqx.Module):
         floor: float = 1e-3,
         key: PRNGKeyArray,
     ):
+        least = {
+            "dims": (dims, 1),
+            "channels": (channels, 1),
+            "width": (width, 1),
+            "self_attention": (self_attention, 0),
+            "cross_attention": (cross_attention, 1),
+        }
+        for name, (value, bound) in least.items():
+            if value < bound:
+                raise ValueError(
+                    f"AttentiveNeuralProcess expected {name} >= {bound}, got {value}; the defaults are "
+                    "the published sizes."
+                )
+        if not (math.isfinite(floor) and floor > 0):
+            raise ValueError(
+                f"AttentiveNeuralProcess expected a positive, finite floor, got {floor}; without one "
+                "the likelihood is unbounded."
+            )
         keys = iter(jax.random.split(key, 6 + cross_attention))
         self.deterministic, self.latent_encoder = (
             SetEncoder(
@@ -199,6 +222,11 @@ class AttentiveNeuralProcess(eqx.Module):
             Normal at the targets.
         """
         self._check(context_x, context_y, target_x)
+        if target_y.shape != (target_x.shape[0], self.channels):
+            raise ValueError(
+                f"AttentiveNeuralProcess expected target_y of shape {(target_x.shape[0], self.channels)}, "
+                f"one row a target, got {target_y.shape}; use jax.vmap for batches of functions."
+            )
         z_key, prior_key, posterior_key, path_key = jax.random.split(key, 4)
         prior = self.latent(context_x, context_y, dropout_key=prior_key)
         posterior = self.latent(target_x, target_y, dropout_key=posterior_key)
@@ -220,4 +248,9 @@ class AttentiveNeuralProcess(eqx.Module):
                 f"AttentiveNeuralProcess expected points and values of shapes {expected}, got context_x "
                 f"{context_x.shape}, context_y {context_y.shape} and target_x {target_x.shape}; "
                 "use jax.vmap for batches of functions."
+            )
+        if min(context_x.shape[0], target_x.shape[0]) == 0:
+            raise ValueError(
+                "AttentiveNeuralProcess expected at least one context and one target point, got "
+                f"{context_x.shape[0]} and {target_x.shape[0]}; observe the function at least once."
             )

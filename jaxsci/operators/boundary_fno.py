@@ -31,6 +31,7 @@ class BoundaryCorrectedFNO(eqx.Module):
 
     Raises:
         ValueError: the operator is not 1-D.
+        TypeError: the operator is no FNO, or the ends no condition.
     """
 
     fno: FNO
@@ -38,6 +39,12 @@ class BoundaryCorrectedFNO(eqx.Module):
     eliminate: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
+        for name, kind in (("fno", FNO), ("ends", AbstractEnds)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(
+                    f"BoundaryCorrectedFNO expected {name} to be an instance of {kind.__name__}, got "
+                    f"{type(getattr(self, name)).__name__}; its kernels are what is corrected."
+                )
         if len(self.fno.modes) != 1:
             raise ValueError(
                 f"BoundaryCorrectedFNO expected a 1-D FNO, got modes={self.fno.modes}; "

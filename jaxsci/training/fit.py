@@ -76,9 +76,10 @@ class _Options:
     def __post_init__(self):
         names = ("steps", "steps_per_dispatch", "validate_every", "checkpoint_every", "keep")
         for name in (*names, "log_every"):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
                 raise ValueError(
-                    f"fit expected {name} >= 1, got {getattr(self, name)}; give a positive number."
+                    f"fit expected {name} to be a whole number >= 1, got {value}; give a positive one."
                 )
         if self.patience is not None and (self.patience < 1 or self.validate is None):
             raise ValueError(

@@ -7,6 +7,7 @@ Reference: Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 20
 arXiv:1711.05101.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,7 @@ class OptimizerConfig:
 
     def __post_init__(self):
         wrong = {
-            "learning_rate > 0": self.learning_rate > 0,
+            "a positive, finite learning_rate": 0 < self.learning_rate < math.inf,
             "schedule 'constant', 'cosine' or 'step'": self.schedule in _SCHEDULES,
             "warmup_steps >= 0": self.warmup_steps >= 0,
             "0 <= final_fraction <= 1": 0 <= self.final_fraction <= 1,
@@ -53,10 +54,15 @@ class OptimizerConfig:
             "0 < decay_factor <= 1": 0 < self.decay_factor <= 1,
             "clip_norm > 0 or None": self.clip_norm is None or self.clip_norm > 0,
             "weight_decay >= 0": self.weight_decay >= 0,
+            "0 <= b1 < 1": 0 <= self.b1 < 1,
+            "0 <= b2 < 1": 0 <= self.b2 < 1,
         }
         for expected, holds in wrong.items():
             if not holds:
-                raise ValueError(f"OptimizerConfig expected {expected}, got {self}; change it.")
+                raise ValueError(
+                    f"OptimizerConfig expected {expected}, got {self}; correct that option, the "
+                    "defaults suit most runs."
+                )
 
     def learning_rate_schedule(self, steps: int) -> optax.Schedule:
         """Return the learning rate as a function of the step, for a run of `steps` steps."""

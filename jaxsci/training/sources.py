@@ -148,6 +148,10 @@ def _check_examples(arrays: PyTree, batch_size: int, who: str) -> int:
             "stack the examples along axis 0 of every array."
         )
     n = next(iter(shapes.values()))[0]
+    if not isinstance(batch_size, int):
+        raise ValueError(
+            f"{who} expected batch_size to be a whole number, got {batch_size!r}; round it."
+        )
     if n == 0 or batch_size < 1:
         raise ValueError(
             f"{who} expected at least one example and batch_size >= 1, got {n} examples and "

@@ -6,6 +6,7 @@ model is refused with the first leaf that differs, and every file with its size 
 that damage is found before anything is read. Nothing is pickled.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from jaxtyping import Array, PyTree
 UNFINISHED = ".unfinished"
 DELETED = ".deleted"
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = "arrays"
 _MANIFEST = "manifest.json"
 
@@ -61,7 +62,8 @@ def load_model(path: str | Path, like: PyTree) -> PyTree:
         like: a model of the same structure, for instance freshly initialised.
 
     Raises:
-        CheckpointError: if the folder is missing or damaged, or holds another model.
+        CheckpointError: if the folder is missing or damaged, or holds another model: other shapes, or
+            other options, such as the number of heads.
     """
     return read_tree(Path(path), like, remedy="write it again with save_model")[0]
 
@@ -84,6 +86,7 @@ def write_tree(
     content = {
         "format": _FORMAT,
         "leaves": _describe(tree),
+        "static": _describe_static(tree),
         "files": {name: _digest(scratch / name) for name in _files(scratch)},
         "record": record,
     }
@@ -121,6 +124,7 @@ def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[
                 f"{received}; {remedy}."
             )
     _check_structure(folder, content["leaves"], _describe(like))
+    _check_static(folder, content["static"], _describe_static(like))
     targets = [_raw(leaf) for leaf in _leaves(like)]
     abstract = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for x in targets]
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
@@ -164,6 +168,15 @@ def _check_structure(folder: Path, stored: list[dict], given: list[dict]) -> Non
             )
 
 
+def _check_static(folder: Path, stored: list[str], given: list[str]) -> None:
+    for old, new in zip_longest(stored, given, fillvalue="nothing further"):
+        if old != new:
+            raise CheckpointError(
+                f"Checkpoint {folder} belongs to another model: expected {old}, as stored, got {new}; "
+                "build the model with the options it was trained with, or use another folder."
+            )
+
+
 def _sketch(entry: dict | None) -> str:
     if entry is None:
         return "no further leaf"
@@ -183,6 +196,35 @@ def _describe(tree: PyTree) -> list[dict[str, Any]]:
         }
         for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_array))
     ]
+
+
+def _describe_static(tree: PyTree) -> list[str]:
+    """Fields and leaves of modules that are no arrays: two models of equal shapes may differ in them.
+
+    Functions are told apart by their names, since addresses differ between processes.
+    """
+    described = []
+
+    def visit(node: Any, name: str) -> None:
+        if isinstance(node, eqx.Module):
+            for field in dataclasses.fields(node):
+                visit(
+                    getattr(node, field.name, None), f"{name}.{field.name}" if name else field.name
+                )
+        elif isinstance(node, dict):
+            for key in sorted(node, key=str):
+                visit(node[key], f"{name}[{key!r}]")
+        elif isinstance(node, tuple | list):
+            for i, item in enumerate(node):
+                visit(item, f"{name}[{i}]")
+        elif isinstance(node, bool | int | float | complex | str | type(None)):
+            described.append(f"{name} = {node!r}")
+        elif callable(node) and not eqx.is_array(node):
+            what = getattr(node, "__qualname__", type(node).__qualname__)
+            described.append(f"{name} = {what}")
+
+    visit(tree, "")
+    return described
 
 
 def _is_key(leaf: Array) -> bool:

@@ -1,10 +1,12 @@
 """Projection onto A u = b: optimal, exact, idempotent, structured, linear in the number of cells."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from jaxsci.constraints import AffineConstraint, conservation, project
 from solvers import Grid
@@ -245,6 +247,55 @@ def test_no_quadratic_memory():
     )
     # Gain, variance and padded rows: well under 20 vectors of 4 bytes.
     assert memory.temp_size_in_bytes < 20 * 4 * n
+    small = 1000
+    jaxpr = jax.make_jaxpr(call)(jnp.zeros(small), jnp.ones(small), jnp.ones((1, small)))
+    sizes = [v.aval.size for eqn in _equations(jaxpr.jaxpr) for v in eqn.outvars]
+    assert len(sizes) > 10
+    # Rows are padded to whole blocks of 128 cells.
+    assert max(sizes) <= 2 * small
+
+
+def _equations(jaxpr):
+    """All equations, those of inner programs included."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        for inner in jaxprs_in_params(eqn.params):
+            yield from _equations(inner)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_rows_that_are_close_but_independent_stay_exact(double, request):
+    if double:
+        request.getfixturevalue("x64")
+    first = jnp.ones(64)
+    rows = jnp.stack([first, first + 0.02 * jnp.sin(jnp.arange(64.0))])
+    values = jnp.array([32.0, 32.1])
+    mean, scale = jnp.linspace(0.0, 1.0, 64), jnp.linspace(0.5, 1.0, 64)
+    out = project(dist.Normal(mean, scale), AffineConstraint(rows, values))
+    # Relative to the row sums of 32: the last digits of the precision.
+    assert jnp.abs(out.mean @ rows.T - values).max() < (1e-12 if double else 1e-6) * 32
+
+
+def test_rows_too_close_for_the_precision_are_refused():
+    rows = jnp.stack([jnp.ones(8), jnp.ones(8).at[0].add(1e-3)])
+    with pytest.raises(ValueError, match=r"nearly a combination of rows \[0\]"):
+        AffineConstraint(rows, jnp.ones(2))
+
+
+def test_fields_that_cannot_be_projected_are_refused():
+    grid = Grid.uniform(0.0, 1.0, 4)
+    with pytest.raises(ValueError, match=r"values of the batch \(2,\) of the fields, got \(3,\)"):
+        project(dist.Normal(jnp.zeros((2, 4)), 1.0), conservation(grid, jnp.ones(3)))
+    with pytest.raises(eqx.EquinoxRuntimeError, match="finite mean, got NaN"):
+        project(
+            dist.Normal(jnp.full(4, jnp.nan), 1.0, validate_args=False), conservation(grid, 1.0)
+        )
+    with pytest.raises(ValueError, match="at least one row"):
+        AffineConstraint(jnp.zeros((0, 4)), jnp.zeros(0))
+    with pytest.raises(ValueError, match="real numbers, got complex64"):
+        AffineConstraint(jnp.ones((1, 4), complex), jnp.zeros(1))
+    with pytest.raises(TypeError):
+        conservation(jnp.ones(4), 1.0)  # pyright: ignore[reportArgumentType]
 
 
 def test_bad_constraints_are_refused():
@@ -253,11 +304,11 @@ def test_bad_constraints_are_refused():
         AffineConstraint(np.ones((6, 5)), np.ones(6))
     with pytest.raises(
         ValueError,
-        match=r"row 2, which is a combination of rows \[0, 1\] and contradicts its value",
+        match=r"row 2, which is nearly a combination of rows \[0, 1\] and contradicts its value",
     ):
         AffineConstraint(np.stack([rows[0], rows[1], rows[0] + rows[1]]), np.array([1.0, 2.0, 4.0]))
     with pytest.raises(
-        ValueError, match=r"row 1, which is a combination of rows \[0\] and repeats them"
+        ValueError, match=r"row 1, which is nearly a combination of rows \[0\] and repeats them"
     ):
         AffineConstraint(np.stack([rows[0], 2 * rows[0]]), np.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="row 0, which is zero and contradicts its value"):

@@ -145,3 +145,8 @@ def test_sampled_positions_follow_the_marginals():
 def test_shock_refuses_another_axis():
     with pytest.raises(ValueError, match=r"profiles of shape \(\.\.\., 3\), got \(3, 1\)"):
         shock_position(jnp.zeros(3), jnp.zeros((3, 1)))
+
+
+def test_shock_refuses_coordinates_out_of_order():
+    with pytest.raises(ValueError, match="increasing coordinates"):
+        shock_position(jnp.array([0.0, 2.0, 1.0]), jnp.array([1.0, 0.5, -1.0]))

@@ -95,3 +95,28 @@ def test_bad_input_is_refused(model, data):
         model(context_x[:, :1], context_y, target_x[:, :1])
     with pytest.raises(ValueError, match="heads to divide the width"):
         AttentiveNeuralProcess(dims=2, width=10, heads=4, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dims": 0}, "dims >= 1, got 0"),
+        ({"width": 0}, "width >= 1, got 0"),
+        ({"self_attention": -1}, "self_attention >= 0, got -1"),
+        ({"cross_attention": 0}, "cross_attention >= 1, got 0"),
+        ({"heads": 0}, "heads to divide the width"),
+        ({"floor": 0.0}, "positive, finite floor"),
+    ],
+)
+def test_sizes_out_of_range_are_refused(options, message, key):
+    with pytest.raises(ValueError, match=message):
+        AttentiveNeuralProcess(**{"dims": 2, "width": 16, **options}, key=key)
+
+
+def test_empty_sets_and_other_targets_are_refused(model, data, key):
+    x, y, targets = data
+    with pytest.raises(ValueError, match="at least one context and one target point, got 0 and 7"):
+        model(x[:0], y[:0], targets)
+    # The type checks of the suite come before the library's own; both name the argument.
+    with pytest.raises((ValueError, TypeError), match="target_y"):
+        model.negative_elbo(x, y, targets, jnp.zeros((6, 1)), key=key)

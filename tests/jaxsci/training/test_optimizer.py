@@ -56,7 +56,9 @@ def test_it_is_a_command_line():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"learning_rate": 0.0}, r"expected learning_rate > 0"),
+        ({"learning_rate": 0.0}, r"expected a positive, finite learning_rate"),
+        ({"learning_rate": float("inf")}, r"expected a positive, finite learning_rate"),
+        ({"b1": 2.0}, r"expected 0 <= b1 < 1"),
         ({"decay_factor": 1.5}, r"expected 0 < decay_factor <= 1"),
         ({"clip_norm": -1.0}, r"expected clip_norm > 0 or None"),
         ({"warmup_steps": -1}, r"expected warmup_steps >= 0"),

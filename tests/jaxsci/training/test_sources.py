@@ -85,6 +85,11 @@ def test_bad_data_are_refused(key):
         epoch_batches({"x": x}, 2)
 
 
+def test_half_an_example_is_refused(key):
+    with pytest.raises((ValueError, TypeError), match="batch_size"):
+        ArraySource({"x": jnp.zeros((4, 2))}, 2.5, key=key)
+
+
 def test_epoch_batches_cover_the_epoch(key):
     x = np.arange(23)
     batches = list(epoch_batches(x, 5, key=key))

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsci.nn.attention import CrossAttention
 from jaxsci.training import CheckpointError, load_model, save_model
 
 
@@ -32,7 +33,18 @@ def test_model_comes_back_bit_for_bit(tmp_path, key):
 
 def test_tree_without_arrays(tmp_path):
     save_model(tmp_path / "model", {"f": jnp.sin})
-    assert load_model(tmp_path / "model", {"f": jnp.cos}) == {"f": jnp.cos}
+    assert load_model(tmp_path / "model", {"f": jnp.sin}) == {"f": jnp.sin}
+
+
+def test_models_of_equal_shapes_and_other_options_are_told_apart(tmp_path, key):
+    build = lambda **options: CrossAttention(**{"width": 8, "heads": 2, **options}, key=key)
+    save_model(tmp_path / "model", build())
+    load_model(tmp_path / "model", build())
+    with pytest.raises(CheckpointError, match=r"expected heads = 2, as stored, got heads = 4"):
+        load_model(tmp_path / "model", build(heads=4))
+    save_model(tmp_path / "activation", {"f": jax.nn.gelu})
+    with pytest.raises(CheckpointError, match="belongs to another model"):
+        load_model(tmp_path / "activation", {"f": jax.nn.relu})
 
 
 def test_existing_folder_is_kept_unless_told(tmp_path):
