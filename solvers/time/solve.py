@@ -33,8 +33,8 @@ def solve(
     """Integrate ``du/dt = field(t, u)`` from t0 and return the states at the save times.
 
     Works under ``jax.jit`` and ``jax.vmap`` with everything but `steps`, `cfl` and the schemes
-    traced. With `steps` it differentiates in forward and reverse mode (memory: one state a step);
-    without, in reverse mode (memory: bounded by online checkpointing).
+    traced. With `steps` it differentiates in forward and reverse mode (memory: the square root of
+    their number of states); without, in reverse mode (memory: bounded by online checkpointing).
 
     Args:
         field: the discretised law.
