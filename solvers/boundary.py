@@ -1,4 +1,4 @@
-"""Boundary conditions, one a side: periodic, Dirichlet, Neumann, outflow.
+"""Boundary conditions, one a side: periodic, Dirichlet, Neumann, outflow, wall.
 
 A condition is data: its value is an array, or a callable of time (a function, or an
 `equinox.Module` whose leaves are traced), so solutions differentiate with respect to it. A module
@@ -34,11 +34,15 @@ class Outflow(AbstractBoundary):
     """Whatever arrives leaves: the state beyond the face equals the last cell, ∂u/∂x = 0."""
 
 
+class Wall(AbstractBoundary):
+    """Nothing passes: a system's state is reflected, the diffusive flux of a scalar is zero."""
+
+
 class Dirichlet(AbstractBoundary):
-    """u = value at the face.
+    """u = value at the face, in conserved variables (see `AbstractLaw.to_conserved`).
 
     Where a hyperbolic law has its characteristics leaving the domain, the value does not enter the
-    flux: the upwind flux between the value and the interior decides, as in Bardos, le Roux and
+    flux: the Riemann flux between the value and the interior decides, as in Bardos, le Roux and
     Nédélec (1979), doi:10.1080/03605307908820117.
 
     Args:
@@ -119,7 +123,7 @@ def normalise(boundary: Any, ndim: int) -> tuple[tuple[AbstractBoundary, Abstrac
         if len(entries) != ndim or not _is_pair(pair):
             raise ValueError(
                 f"FiniteVolume expected boundary to be one condition or {ndim} (lower, upper) "
-                f"pair(s) of Periodic, Dirichlet, Neumann or Outflow, got {boundary!r}; give one "
+                f"pair(s) of Periodic, Dirichlet, Neumann, Outflow or Wall, got {boundary!r}; give one "
                 "entry an axis."
             )
         if isinstance(pair[0], Periodic) != isinstance(pair[1], Periodic):

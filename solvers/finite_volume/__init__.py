@@ -6,7 +6,11 @@ from .reconstruction import AbstractReconstruction as AbstractReconstruction
 from .reconstruction import PiecewiseConstant as PiecewiseConstant
 from .reconstruction import mc as mc
 from .reconstruction import minmod as minmod
+from .reconstruction import superbee as superbee
 from .reconstruction import van_leer as van_leer
+from .riemann import HLL as HLL
+from .riemann import HLLC as HLLC
 from .riemann import AbstractRiemann as AbstractRiemann
 from .riemann import Godunov as Godunov
+from .riemann import Roe as Roe
 from .riemann import Rusanov as Rusanov

@@ -15,16 +15,19 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
-from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, normalise, prescribed
+from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Wall, normalise, prescribed
 from ..grid import Grid
 from ..laws.law import AbstractLaw, State, diffusive_flux
+from ..laws.shallow_water import ShallowWater
+from ..laws.system import AbstractSystem, unit
+from .ghosts import LOWER, UPPER, Slab, cut, pad_bed, pad_states, primitive_value
+from .hydrostatic import hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
-from .riemann import AbstractRiemann, Rusanov
+from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting
 
-Slab = Float[Array, "..."]
 Faces = Float[Array, "channels *faces"]
-LOWER, UPPER = 0, 1
+Push = Float[Array, "one *space"] | None
 
 
 class FiniteVolume(eqx.Module):
@@ -39,10 +42,12 @@ class FiniteVolume(eqx.Module):
         boundary: one condition for every side; in one dimension a (lower, upper) pair; in more,
             one entry an axis, each a condition or a pair.
         reconstruction: face states from cell averages.
-        riemann: flux from face states.
+        riemann: flux from face states; `Rusanov` for a scalar law unless given, for a system the
+            sharpest of those that it supplies what is needed for.
 
     Raises:
-        ValueError: when the conditions do not fit the grid.
+        ValueError: when the conditions do not fit the grid, or law and flux, or law and conditions
+            do not fit each other.
         TypeError: for a part that is not one, such as a class in place of its instance.
     """
 
@@ -64,7 +69,7 @@ class FiniteVolume(eqx.Module):
         self.law = law
         self.grid = grid
         self.reconstruction = MUSCL() if reconstruction is None else reconstruction
-        self.riemann = Rusanov() if riemann is None else riemann
+        self.riemann = _default_flux(law) if riemann is None else riemann
         for name, part, kind in (
             ("law", law, AbstractLaw),
             ("grid", grid, Grid),
@@ -77,6 +82,18 @@ class FiniteVolume(eqx.Module):
                     f"{part!r}; build one, as in reconstruction=MUSCL()."
                 )
         self.boundary = normalise(boundary, grid.ndim)
+        if law.has_convection and not isinstance(law, self.riemann.needs):
+            kinds = ", ".join(kind.__name__ for kind in fitting(law))
+            raise ValueError(
+                f"FiniteVolume expected a flux that {type(law).__name__} supplies what is needed "
+                f"for, got {type(self.riemann).__name__}; use one of {kinds}."
+            )
+        walls = any(isinstance(side, Wall) for pair in self.boundary for side in pair)
+        if walls and law.has_convection and not isinstance(law, AbstractSystem):
+            raise ValueError(
+                f"FiniteVolume expected boundaries that {type(law).__name__} can meet, got Wall: a "
+                "convected scalar has nowhere to go; use Dirichlet, Neumann or Outflow."
+            )
         width = self.reconstruction.width if law.has_convection else 1
         if min(grid.shape) < width:
             raise ValueError(
@@ -95,8 +112,10 @@ class FiniteVolume(eqx.Module):
         self.check_state(u)
         total = jnp.zeros_like(u)
         for axis in range(self.grid.ndim):
-            flux = self.face_flux(t, u, axis)
-            change = _cut(flux, axis, 1, None) - _cut(flux, axis, 0, -1)
+            flux, push = self._flux_and_push(t, u, axis)
+            change = cut(flux, axis, 1, None) - cut(flux, axis, 0, -1)
+            if push is not None:
+                change = change - unit(push[0], u, 1 + axis)
             total = total - change / self._along(self._widths(axis), axis, u)
         centers = jnp.meshgrid(
             *(jnp.asarray(c, dtype=u.dtype) for c in self.grid.centers), indexing="ij"
@@ -106,8 +125,8 @@ class FiniteVolume(eqx.Module):
 
     def check_state(self, u: Array) -> None:
         """Refuse a state that does not fit the law and the grid, or is not of a floating type."""
-        self.law.check_dimensions(self.grid.ndim)
-        expected = (self.law.channels, *self.grid.shape)
+        self.law.check_shape(self.grid.shape)
+        expected = (self.law.channel_count(self.grid.ndim), *self.grid.shape)
         if u.shape != expected:
             raise ValueError(
                 f"FiniteVolume expected u of shape (channels={expected[0]}, space={expected[1:]}), "
@@ -124,16 +143,19 @@ class FiniteVolume(eqx.Module):
         Returns:
             Array of shape ``(channels, ..., cells + 1, ...)``.
         """
-        flux = None
+        return self._flux_and_push(t, u, axis)[0]
+
+    def _flux_and_push(self, t: ArrayLike, u: State, axis: int) -> tuple[Faces, Push]:
+        flux, push = None, None
         if self.law.has_convection:
-            flux = self._convective_flux(t, u, axis)
+            flux, push = self._convective_flux(t, u, axis)
         if self.law.has_diffusion:
             diffusive = self._diffusive_flux(t, u, axis)
             flux = diffusive if flux is None else flux + diffusive
         if flux is None:
             pad = [(0, int(i == axis + 1)) for i in range(u.ndim)]
-            return jnp.pad(jnp.zeros_like(u), pad)
-        return flux
+            flux = jnp.pad(jnp.zeros_like(u), pad)
+        return flux, push
 
     def boundary_fluxes(self, t: ArrayLike, u: State, axis: int = 0) -> tuple[Slab, Slab]:
         """Numerical flux through the lower and the upper end, along the increasing coordinate.
@@ -150,7 +172,11 @@ class FiniteVolume(eqx.Module):
     def node_values(self, t: ArrayLike, u: State, axis: int = 0) -> Faces:
         """Point values at the faces of an axis from the cell averages; see `nodes`."""
         self.check_state(u)
-        return node_values(self.boundary[axis], self.grid.widths[axis], t, u, axis)
+        sides = self.boundary[axis]
+        if not self.law.has_convection:
+            closed = [Neumann(0.0) if isinstance(side, Wall) else side for side in sides]
+            sides = (closed[0], closed[1])
+        return node_values(sides, self.grid.widths[axis], t, u, axis)
 
     def stability_rate(self, t: ArrayLike, u: State) -> Float[Array, ""]:
         """Reciprocal of the time step at which the CFL number is one.
@@ -181,7 +207,7 @@ class FiniteVolume(eqx.Module):
         return jnp.where(k >= 0, k, jnp.nan)
 
     def _dirichlet_values(self, t: ArrayLike, u: State, axis: int) -> list[Slab]:
-        edge = _cut(u, axis, 0, 1)
+        edge = cut(u, axis, 0, 1)
         return [
             jnp.broadcast_to(prescribed(side.value, t, edge, axis), edge.shape)
             for side in self.boundary[axis]
@@ -206,81 +232,114 @@ class FiniteVolume(eqx.Module):
         shape[axis + 1] = -1
         return jnp.asarray(values.reshape(shape), dtype=like.dtype)
 
-    def _convective_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
+    def _convective_flux(self, t: ArrayLike, u: State, axis: int) -> tuple[Faces, Push]:
+        """Flux through the faces of an axis, and the force of a bed on the cells, if there is one."""
+        law = self.law
+        w = law.to_primitive(u)
+        if isinstance(law, ShallowWater) and law.bathymetry is not None:
+            bed = pad_bed(
+                self.boundary[axis], law.bathymetry.astype(u.dtype), axis, self.reconstruction.width
+            )
+            left, right, beds = self._face_states(t, w, axis, bed)
+            assert beds is not None
+            return hydrostatic_flux(law, self.riemann, left, right, beds, axis)
+        left, right, _ = self._face_states(t, w, axis)
+        flux = self.riemann(law, left, right, axis)
+        if isinstance(law, HasExactFlux):
+            flux = self._impose_dirichlet(t, w, axis, flux, left, right)
+        return flux, None
+
+    def _face_states(
+        self, t: ArrayLike, w: State, axis: int, bed: Array | None = None
+    ) -> tuple[Faces, Faces, tuple[Faces, Faces] | None]:
+        """Primitive states on the two sides of all faces of an axis, and the bed there.
+
+        The bed is what the surface is above the depth, both reconstructed: so the surface of a lake
+        at rest stays level whatever the limiter does.
+        """
         width = self.reconstruction.width
-        padded = self._pad(t, u, axis, width)
-        faces = u.shape[axis + 1] + 1
+        padded = pad_states(self.law, self.grid, self.boundary[axis], t, w, axis, width)
+        if bed is not None:
+            padded = jnp.concatenate([padded, padded[:1] + bed])
+        faces = w.shape[axis + 1] + 1
         # The face between cells i − 1 and i reads the padded cells i, ..., i + 2·width − 1.
-        stencil = [_cut(padded, axis, j, j + faces) for j in range(2 * width)]
-        widths = None
-        if self.grid.spacings[axis] is None:
-            mode = "wrap" if isinstance(self.boundary[axis][LOWER], Periodic) else "symmetric"
-            ghosted = np.pad(self.grid.widths[axis], width, mode=mode)
-            widths = [
-                jnp.asarray(self._along(ghosted[j : j + faces], axis, u)) for j in range(2 * width)
-            ]
-        left, right = self.reconstruction(stencil, widths)
-        flux = self.riemann(self.law, left, right, axis)
-        return self._impose_dirichlet(t, u, axis, flux, left, right)
+        stencil = [cut(padded, axis, j, j + faces) for j in range(2 * width)]
+        left, right = self.reconstruction(stencil, self._stencil_widths(axis, w))
+        if bed is None:
+            return *self._meaningful(t, w, axis, stencil, left, right), None
+        beds = left[-1:] - left[:1], right[-1:] - right[:1]
+        stencil = [cells[:-1] for cells in stencil]
+        return *self._meaningful(t, w, axis, stencil, left[:-1], right[:-1]), beds
+
+    def _stencil_widths(self, axis: int, like: State) -> list[Array] | None:
+        if self.grid.spacings[axis] is not None:
+            return None
+        width, faces = self.reconstruction.width, like.shape[axis + 1] + 1
+        mode = "wrap" if isinstance(self.boundary[axis][LOWER], Periodic) else "symmetric"
+        ghosted = np.pad(self.grid.widths[axis], width, mode=mode)
+        return [
+            jnp.asarray(self._along(ghosted[j : j + faces], axis, like)) for j in range(2 * width)
+        ]
+
+    def _meaningful(
+        self, t: ArrayLike, w: State, axis: int, stencil: list[Slab], left: Faces, right: Faces
+    ) -> tuple[Faces, Faces]:
+        """Face states that have a meaning, and are the prescribed ones of a system."""
+        if not isinstance(self.law, AbstractSystem):
+            return left, right
+        width = self.reconstruction.width
+        below, above = stencil[width - 1], stencil[width]
+        left = below + self.law.limit_jump(below, left - below)
+        right = above + self.law.limit_jump(above, right - above)
+        lower, upper = self.boundary[axis]
+        if isinstance(lower, Dirichlet) and not isinstance(self.law, HasExactFlux):
+            value, inner = self._end_states(lower, t, w, axis, right, LOWER)
+            left = lax.concatenate([value, cut(left, axis, 1, None)], axis + 1)
+            right = lax.concatenate([inner, cut(right, axis, 1, None)], axis + 1)
+        if isinstance(upper, Dirichlet) and not isinstance(self.law, HasExactFlux):
+            value, inner = self._end_states(upper, t, w, axis, left, UPPER)
+            left = lax.concatenate([cut(left, axis, 0, -1), inner], axis + 1)
+            right = lax.concatenate([cut(right, axis, 0, -1), value], axis + 1)
+        return left, right
+
+    def _end_states(
+        self, side: Dirichlet, t: ArrayLike, w: State, axis: int, states: Faces, end: int
+    ) -> tuple[Slab, Slab]:
+        """The prescribed state, and the one inside the face, between it and the cell's."""
+        first, last = (0, 1) if end == LOWER else (-1, None)
+        cell = cut(w, axis, first, last)
+        value = primitive_value(self.law, side, t, cell, axis)
+        return value, _between(cut(states, axis, first, last), value, cell)
 
     def _impose_dirichlet(
-        self, t: ArrayLike, u: State, axis: int, flux: Faces, left: Faces, right: Faces
+        self, t: ArrayLike, w: State, axis: int, flux: Faces, left: Faces, right: Faces
     ) -> Faces:
         """Replace the fluxes of Dirichlet ends by the upwind flux between value and interior."""
+        law = self.law
+        assert isinstance(law, HasExactFlux)
         lower, upper = self.boundary[axis]
         if isinstance(lower, Dirichlet):
-            edge = _cut(u, axis, 0, 1)
-            value = jnp.broadcast_to(prescribed(lower.value, t, edge, axis), edge.shape)
-            inner = _between(_cut(right, axis, 0, 1), value, edge)
-            end = self.law.godunov_flux(value, inner, axis)
-            flux = lax.concatenate([end, _cut(flux, axis, 1, None)], axis + 1)
+            value, inner = self._end_states(lower, t, w, axis, right, LOWER)
+            end = law.godunov_flux(value, inner, axis)
+            flux = lax.concatenate([end, cut(flux, axis, 1, None)], axis + 1)
         if isinstance(upper, Dirichlet):
-            edge = _cut(u, axis, -1, None)
-            value = jnp.broadcast_to(prescribed(upper.value, t, edge, axis), edge.shape)
-            inner = _between(_cut(left, axis, -1, None), value, edge)
-            end = self.law.godunov_flux(inner, value, axis)
-            flux = lax.concatenate([_cut(flux, axis, 0, -1), end], axis + 1)
+            value, inner = self._end_states(upper, t, w, axis, left, UPPER)
+            end = law.godunov_flux(inner, value, axis)
+            flux = lax.concatenate([cut(flux, axis, 0, -1), end], axis + 1)
         return flux
-
-    def _pad(
-        self, t: ArrayLike, u: State, axis: int, width: int
-    ) -> Float[Array, "channels *padded"]:
-        """The state with `width` ghost cells at both ends of an axis."""
-        lower, upper = self.boundary[axis]
-        if isinstance(lower, Periodic):
-            below, above = _cut(u, axis, -width, None), _cut(u, axis, 0, width)
-            return lax.concatenate([below, u, above], axis + 1)
-        below = [self._ghost(lower, t, u, axis, LOWER, j) for j in reversed(range(width))]
-        above = [self._ghost(upper, t, u, axis, UPPER, j) for j in range(width)]
-        return lax.concatenate([*below, u, *above], axis + 1)
-
-    def _ghost(
-        self, side: AbstractBoundary, t: ArrayLike, u: State, axis: int, end: int, depth: int
-    ) -> Slab:
-        """The mirror image of the cell `depth` cells from an end: linear through the condition."""
-        index = depth if end == LOWER else u.shape[axis + 1] - 1 - depth
-        cell = _cut(u, axis, index, index + 1)
-        if isinstance(side, Dirichlet):
-            return 2.0 * prescribed(side.value, t, cell, axis) - cell
-        if isinstance(side, Neumann):
-            faces, center = self.grid.faces[axis], self.grid.centers[axis][index]
-            across = 2.0 * float(faces[0] - center if end == LOWER else faces[-1] - center)
-            return cell + prescribed(side.gradient, t, cell, axis) * across
-        edge = 0 if end == LOWER else u.shape[axis + 1] - 1
-        return _cut(u, axis, edge, edge + 1)
 
     def _diffusive_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
         potential = self.law.potential(u)
         widths = self.grid.widths[axis]
         spacing = self.grid.spacings[axis]
         between = 0.5 * (widths[1:] + widths[:-1]) if spacing is None else spacing
-        inner = (_cut(potential, axis, 0, -1) - _cut(potential, axis, 1, None)) / self._along(
+        inner = (cut(potential, axis, 0, -1) - cut(potential, axis, 1, None)) / self._along(
             between, axis, u
         )
         lower, upper = self.boundary[axis]
         if isinstance(lower, Periodic):
             distance = 0.5 * float(widths[0] + widths[-1])
-            wrapped = (_cut(potential, axis, -1, None) - _cut(potential, axis, 0, 1)) / distance
+            wrapped = (cut(potential, axis, -1, None) - cut(potential, axis, 0, 1)) / distance
             return lax.concatenate([wrapped, inner, wrapped], axis + 1)
         ends = [
             self._diffusive_end(lower, t, u, potential, axis, LOWER),
@@ -295,22 +354,18 @@ class FiniteVolume(eqx.Module):
         index = 0 if end == LOWER else u.shape[axis + 1] - 1
         width = float(self.grid.widths[axis][index])
         half = -0.5 * width if end == LOWER else 0.5 * width
-        cell = _cut(u, axis, index, index + 1)
+        cell = cut(u, axis, index, index + 1)
         if isinstance(side, Dirichlet):
             value = jnp.broadcast_to(prescribed(side.value, t, cell, axis), cell.shape)
-            return (_cut(potential, axis, index, index + 1) - self.law.potential(value)) / half
+            return (cut(potential, axis, index, index + 1) - self.law.potential(value)) / half
         if isinstance(side, Neumann):
             gradient = prescribed(side.gradient, t, cell, axis)
             return diffusive_flux(self.law, cell + gradient * half, gradient)
         return jnp.zeros_like(cell)
 
 
-def _cut(u: Array, axis: int, start: int, stop: int | None) -> Array:
-    """Slice of the cells start:stop along a space axis; negative indices count from the end."""
-    size = u.shape[axis + 1]
-    first = start + size if start < 0 else start
-    last = size if stop is None else stop + size if stop < 0 else stop
-    return lax.slice_in_dim(u, first, last, axis=axis + 1)
+def _default_flux(law: AbstractLaw) -> AbstractRiemann:
+    return fitting(law)[0]() if isinstance(law, AbstractSystem) else Rusanov()
 
 
 def _between(value: Slab, a: Slab, b: Slab) -> Slab:

@@ -41,6 +41,12 @@ def mc(a: Slab, b: Slab) -> Slab:
     return minmod(0.5 * (a + b), 2.0 * minmod(a, b))
 
 
+def superbee(a: Slab, b: Slab) -> Slab:
+    """The larger of minmod(2a, b) and minmod(a, 2b): steepens jumps, and smooth slopes too."""
+    first, second = minmod(2.0 * a, b), minmod(a, 2.0 * b)
+    return jnp.where(jnp.abs(first) > jnp.abs(second), first, second)
+
+
 class AbstractReconstruction(eqx.Module):
     """A pointwise rule for the two states at a face."""
 
@@ -78,7 +84,7 @@ class MUSCL(AbstractReconstruction):
     """Linear in each cell with a limited slope; second order in smooth flow, no new extrema.
 
     Args:
-        limiter: `van_leer` (default), `minmod` or `mc`: takes the two one-sided slopes of a cell.
+        limiter: `van_leer` (default), `minmod`, `mc` or `superbee`: takes the two one-sided slopes of a cell.
     """
 
     limiter: Limiter = eqx.field(static=True, default=van_leer)

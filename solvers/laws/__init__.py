@@ -1,9 +1,13 @@
 """Laws, one equation a file, each with its exact solutions."""
 
+from .acoustics import Acoustics as Acoustics
 from .advection import Advection as Advection
 from .burgers import Burgers as Burgers
 from .diffusion import Diffusion as Diffusion
+from .euler import Euler as Euler
 from .law import AbstractDiffusionLaw as AbstractDiffusionLaw
 from .law import AbstractLaw as AbstractLaw
 from .porous_medium import PorousMedium as PorousMedium
+from .shallow_water import ShallowWater as ShallowWater
 from .stefan import Stefan as Stefan
+from .system import AbstractSystem as AbstractSystem

@@ -29,7 +29,8 @@ class Advection(AbstractLaw):
     def __check_init__(self):
         check_parameter("Advection: speed", self.speed)
 
-    def check_dimensions(self, ndim: int) -> None:  # noqa: D102
+    def check_shape(self, shape: tuple[int, ...]) -> None:  # noqa: D102
+        ndim = len(shape)
         if self.speed.shape not in ((), (ndim,)):
             raise ValueError(
                 f"Advection expected speed to be a scalar or of shape ({ndim},), one entry an axis, "

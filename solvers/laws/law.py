@@ -1,9 +1,10 @@
 """What every law offers: u_t + ∇·f(u) = ΔΦ(u) + s(t, x, u).
 
-A law is data (its parameters are leaves) and pure functions of a state ``(channels, *space)``. The
-diffusive part is written as the Laplacian of a potential Φ (Kirchhoff's transform, or the enthalpy
-of a Stefan problem) and not as ∇·(k ∇u): differences of Φ are conservative and move a front that
-an averaged k would lock wherever k vanishes on one side.
+A law is data (its parameters are leaves) and pure functions of a state ``(channels, *space)``. What
+happens at faces is a function of the primitive variables w, which are reconstructed there; for a
+scalar they are u itself. The diffusive part is written as the Laplacian of a potential Φ
+(Kirchhoff's transform, or the enthalpy of a Stefan problem) and not as ∇·(k ∇u): differences of Φ
+are conservative and move a front that an averaged k would lock wherever k vanishes on one side.
 
 Reference: V. R. Voller, C. R. Swaminathan, Numer. Heat Transfer B 19 (1991) 175,
 doi:10.1080/10407799108944962.
@@ -16,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -30,7 +31,7 @@ class AbstractLaw(eqx.Module):
     """A conservation law in any number of space dimensions; see the module docstring."""
 
     channels: AbstractClassVar[int]
-    """Number of conserved quantities."""
+    """Number of conserved quantities (of a system, in one dimension)."""
 
     @property
     @abc.abstractmethod
@@ -51,10 +52,6 @@ class AbstractLaw(eqx.Module):
         """Largest |eigenvalue| of f'(u) along a space axis, broadcastable against u."""
 
     @abc.abstractmethod
-    def godunov_flux(self, left: State, right: State, axis: int = 0) -> State:
-        """Flux of the exact solution of the Riemann problem (left, right) at its origin."""
-
-    @abc.abstractmethod
     def potential(self, u: State) -> State:
         """Diffusive potential Φ(u)."""
 
@@ -62,13 +59,44 @@ class AbstractLaw(eqx.Module):
     def diffusivity(self, u: State) -> Float[Array, "..."]:
         """Φ'(u), broadcastable against u."""
 
-    def check_dimensions(self, ndim: int) -> None:
-        """Refuse parameters whose shapes do not fit a grid of `ndim` axes; most are scalars.
+    def channel_count(self, ndim: int) -> int:
+        """Number of conserved quantities in `ndim` space dimensions."""
+        del ndim
+        return self.channels
+
+    def to_primitive(self, u: State) -> State:
+        """w(u), the variables that are reconstructed at faces."""
+        return u
+
+    def to_conserved(self, w: State) -> State:
+        """u(w)."""
+        return w
+
+    def primitive_flux(self, w: State, axis: int = 0) -> State:
+        """f(u(w))."""
+        return self.flux(w, axis)
+
+    def primitive_wave_speed(self, w: State, axis: int = 0) -> Float[Array, "..."]:
+        """`max_wave_speed` as a function of w."""
+        return self.max_wave_speed(w, axis)
+
+    def limit_jump(self, w: State, jump: State) -> State:
+        """The jump from a cell's w to its face, shortened where the face state has no meaning."""
+        del w
+        return jump
+
+    def admissible(self, u: State) -> Bool[Array, "*space"] | None:
+        """Where a state has a meaning (positive density, ...), or None if all states have one."""
+        del u
+        return None
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse parameters whose shapes do not fit a grid of this shape; most are scalars.
 
         Raises:
             ValueError: naming the shapes.
         """
-        del ndim
+        del shape
         for name, leaf in vars(self).items():
             if isinstance(leaf, jax.Array) and leaf.ndim:
                 raise ValueError(

@@ -70,7 +70,7 @@ class Implicit(AbstractStepper):
 
         tridiagonal = (
             field.grid.ndim == 1
-            and field.law.channels == 1
+            and field.law.channel_count(1) == 1
             and not field.law.has_convection
             and not isinstance(field.boundary[0][0], Periodic)
         )

@@ -1,0 +1,11 @@
+"""Exact solutions: Riemann problems of gas and water here, the others beside their laws."""
+
+from ..laws.burgers import by_characteristics as by_characteristics
+from ..laws.burgers import ramp_mass as ramp_mass
+from ..laws.burgers import ramp_to_shock as ramp_to_shock
+from ..laws.porous_medium import barenblatt_constant as barenblatt_constant
+from ..laws.porous_medium import barenblatt_front as barenblatt_front
+from ..laws.porous_medium import barenblatt_profile as barenblatt_profile
+from .dam_break import DamBreak as DamBreak
+from .riemann import riemann as riemann
+from .shock_tube import ShockTube as ShockTube
