@@ -3,6 +3,7 @@
 data (finite volumes) -> train ANP and SoftC-ANP -> project -> score against the exact solution -> plot.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -35,10 +36,13 @@ def run_seed(config: StefanConfig, seed: int, out: Path) -> Rows:
     """Train both networks from one seed and judge them on every threshold."""
     model_key, fit_key, test_key, sample_key = jax.random.split(jax.random.key(seed), 4)
     fields = solve_stefan(config.data)
-    networks = {
-        name: train(config, penalty, fields, out / name.lower(), model_key, fit_key)
-        for name, penalty in (("ANP", 0.0), ("SoftC-ANP", config.penalty))
-    }
+    # Side by side: a step of this size keeps little more than one core busy.
+    with ThreadPoolExecutor() as pool:
+        training = {
+            name: pool.submit(train, config, name, fields, out / name.lower(), model_key, fit_key)
+            for name in ("ANP", "SoftC-ANP")
+        }
+        networks = {name: future.result() for name, future in training.items()}
     rows = {}
     for i, threshold in enumerate(config.evaluation.thresholds):
         case = make_case(config, threshold, key=jax.random.fold_in(test_key, i))
@@ -74,9 +78,10 @@ def judge(config: StefanConfig, compared: dict[str, dist.Normal], case: Case) ->
     return rows | {BASELINE: score_interpolation(interpolation(case, config), case)}
 
 
-def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key, fit_key):
+def train(config: StefanConfig, name: str, fields, folder: Path, model_key, fit_key):
     """Fit one neural process on episodes drawn afresh at every step."""
     network = config.network
+    penalty = config.penalty if name == "SoftC-ANP" else 0.0
     model = AttentiveNeuralProcess(
         dims=2,
         channels=1,
@@ -118,6 +123,8 @@ def train(config: StefanConfig, penalty: float, fields, folder: Path, model_key,
         checkpoint_every=500,
         metrics_path=folder / "metrics.jsonl",
         log_every=max(config.steps // 100, 1),
+        # One display at a time; the other network takes about as long.
+        progress=name == "SoftC-ANP",
     )
     return result.best_model
 
