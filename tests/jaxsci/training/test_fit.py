@@ -259,8 +259,11 @@ def test_non_finite_validation_stops(problem, loss_fn, source, key):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, r"expected steps >= 1, got 0"),
-        ({"steps_per_dispatch": 0}, r"expected steps_per_dispatch >= 1, got 0"),
+        ({"steps": 0}, r"expected steps to be a whole number >= 1, got 0"),
+        (
+            {"steps_per_dispatch": 0},
+            r"expected steps_per_dispatch to be a whole number >= 1, got 0",
+        ),
         ({"patience": 3}, r"expected patience >= 1 together with validate, got patience=3"),
         (
             {"validate": lambda model: {"loss": 1.0}, "monitor": "mse"},
