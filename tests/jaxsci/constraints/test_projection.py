@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from jax.extend.core import jaxprs_in_params
 
 from jaxsci.constraints import AffineConstraint, conservation, project
 from solvers import Grid
@@ -259,8 +258,13 @@ def _equations(jaxpr):
     """All equations, those of inner programs included."""
     for eqn in jaxpr.eqns:
         yield eqn
-        for inner in jaxprs_in_params(eqn.params):
-            yield from _equations(inner)
+        for parameter in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_program):
+            if _is_program(parameter):
+                yield from _equations(getattr(parameter, "jaxpr", parameter))
+
+
+def _is_program(value):
+    return hasattr(value, "jaxpr") or hasattr(value, "eqns")
 
 
 @pytest.mark.parametrize("double", [False, True])
