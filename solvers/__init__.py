@@ -4,6 +4,8 @@ A law on a grid with boundary conditions is a `FiniteVolume` vector field, ``f(t
 `solve` integrates, and diffrax too. States are cell averages, ``(channels, *space)``.
 """
 
+from . import exact as exact
+from . import incompressible as incompressible
 from . import laws as laws
 from .boundary import AbstractBoundary as AbstractBoundary
 from .boundary import Dirichlet as Dirichlet
