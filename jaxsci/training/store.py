@@ -1,16 +1,19 @@
 """A pytree of arrays in a folder: written atomically, verified when read.
 
 The arrays go through orbax, as a plain dictionary numbered in the order of the leaves. A JSON
-manifest beside them names every leaf with its shape and dtype, so that a folder written for another
-model is refused with the first leaf that differs, and every file with its size and checksum, so
-that damage is found before anything is read. Nothing is pickled.
+manifest beside them names every leaf with its shape and dtype, and every option that is no array, so
+that a folder written for another model is refused with the first of them that differs, and every
+file with its size and checksum, so that damage is found before anything is read. Nothing is pickled.
 """
 
 import dataclasses
 import json
 import os
+import re
 import shutil
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from jaxtyping import Array, PyTree
 UNFINISHED = ".unfinished"
 DELETED = ".deleted"
 
-_FORMAT = 2
+_FORMAT = 3
 _ARRAYS = "arrays"
 _MANIFEST = "manifest.json"
 
@@ -39,7 +42,8 @@ def save_model(path: str | Path, model: PyTree, *, overwrite: bool = False) -> N
 
     Args:
         path: the folder to create.
-        model: any pytree; leaves that are not arrays (functions, sizes) are not stored.
+        model: any pytree; leaves that are not arrays (functions, sizes) are not stored, but
+            described, so that `load_model` refuses a model that has others.
         overwrite: replace what is there.
 
     Raises:
@@ -126,7 +130,12 @@ def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[
     _check_structure(folder, content["leaves"], _describe(like))
     _check_static(folder, content["static"], _describe_static(like))
     targets = [_raw(leaf) for leaf in _leaves(like)]
-    abstract = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for x in targets]
+    abstract = [
+        jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
+        if isinstance(x, jax.Array)
+        else x
+        for x in targets
+    ]
     with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
         stored = checkpointer.restore(
             folder / _ARRAYS,
@@ -183,7 +192,7 @@ def _sketch(entry: dict | None) -> str:
     return f"leaf {entry['name']} of {entry['dtype']}{list(entry['shape'])}"
 
 
-def _leaves(tree: PyTree) -> list[Array]:
+def _leaves(tree: PyTree) -> list[Any]:
     return jax.tree.leaves(eqx.filter(tree, eqx.is_array))
 
 
@@ -199,41 +208,47 @@ def _describe(tree: PyTree) -> list[dict[str, Any]]:
 
 
 def _describe_static(tree: PyTree) -> list[str]:
-    """Fields and leaves of modules that are no arrays: two models of equal shapes may differ in them.
-
-    Functions are told apart by their names, since addresses differ between processes.
-    """
-    described = []
-
-    def visit(node: Any, name: str) -> None:
-        if isinstance(node, eqx.Module):
-            for field in dataclasses.fields(node):
-                visit(
-                    getattr(node, field.name, None), f"{name}.{field.name}" if name else field.name
-                )
-        elif isinstance(node, dict):
-            for key in sorted(node, key=str):
-                visit(node[key], f"{name}[{key!r}]")
-        elif isinstance(node, tuple | list):
-            for i, item in enumerate(node):
-                visit(item, f"{name}[{i}]")
-        elif isinstance(node, bool | int | float | complex | str | type(None)):
-            described.append(f"{name} = {node!r}")
-        elif callable(node) and not eqx.is_array(node):
-            what = getattr(node, "__qualname__", type(node).__qualname__)
-            described.append(f"{name} = {what}")
-
-    visit(tree, "")
-    return described
+    """What is no array, a line each: two models of equal shapes may differ in it."""
+    return list(_static_lines(eqx.filter(tree, eqx.is_array, inverse=True), ""))
 
 
-def _is_key(leaf: Array) -> bool:
+def _static_lines(node: Any, name: str) -> Iterator[str]:
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        # Two classes may have the same fields, or none.
+        yield f"{name or 'a tree'} of class {type(node).__qualname__}"
+        children = {x.name: getattr(node, x.name, None) for x in dataclasses.fields(node)}
+    elif isinstance(node, partial):
+        children = {"func": node.func, "args": node.args, "keywords": node.keywords}
+    elif isinstance(node, dict):
+        children = {key: node[key] for key in sorted(node, key=str)}
+    elif isinstance(node, tuple | list):
+        children = dict(enumerate(node))
+    else:
+        yield f"{name} = {_written(node)}"
+        return
+    for key, child in children.items():
+        yield from _static_lines(child, f"{name}.{key}" if name else str(key))
+
+
+def _written(value: Any) -> str:
+    """A value in words that are the same in every process: functions by name, never by address."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(_written(item) for item in value))}}}"
+    name = getattr(value, "__qualname__", None)
+    return name if callable(value) and name else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _raw(leaf: Array) -> Array:
-    """Random keys are stored as their data."""
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+def _raw(leaf: Any) -> Array | np.ndarray:
+    """Random keys are stored as their data, numbers of NumPy as arrays."""
+    if _is_key(leaf):
+        return jax.random.key_data(leaf)
+    return leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
 
 
 def _numbered(arrays: list[Any]) -> dict[str, Any]:
@@ -243,7 +258,7 @@ def _numbered(arrays: list[Any]) -> dict[str, Any]:
     return kept or {"empty": jnp.zeros((1,), jnp.float32)}
 
 
-def _rebuild(like: PyTree, arrays: list[Array]) -> PyTree:
+def _rebuild(like: PyTree, arrays: list[Any]) -> PyTree:
     dynamic, static = eqx.partition(like, eqx.is_array)
     old, structure = jax.tree.flatten(dynamic)
     new = [

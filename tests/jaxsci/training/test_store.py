@@ -1,9 +1,14 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from jaxsci.constraints import DirichletEnds, PeriodicEnds
 from jaxsci.nn.attention import CrossAttention
+from jaxsci.operators import from_flax
 from jaxsci.training import CheckpointError, load_model, save_model
 
 
@@ -15,6 +20,8 @@ def _tree(key):
         "count": jnp.asarray(7, jnp.int32),
         "none": jnp.zeros((0, 2)),
         "flag": jnp.array([True, False]),
+        "host": np.asarray(jax.random.normal(key, (2,)), np.float64),
+        "number": np.float32(jax.random.normal(key)),
         "key": key,
         "function": jax.nn.gelu,
     }
@@ -25,7 +32,7 @@ def test_model_comes_back_bit_for_bit(tmp_path, key):
     save_model(tmp_path / "model", tree)
     loaded = load_model(tmp_path / "model", like)
     assert jax.random.key_data(loaded["key"]).tolist() == jax.random.key_data(key).tolist()
-    for name in ("float", "half", "count", "none", "flag"):
+    for name in ("float", "half", "count", "none", "flag", "host", "number"):
         assert loaded[name].dtype == tree[name].dtype
         np.testing.assert_array_equal(loaded[name], tree[name])
     assert loaded["function"] is jax.nn.gelu
@@ -36,15 +43,40 @@ def test_tree_without_arrays(tmp_path):
     assert load_model(tmp_path / "model", {"f": jnp.sin}) == {"f": jnp.sin}
 
 
-def test_models_of_equal_shapes_and_other_options_are_told_apart(tmp_path, key):
-    build = lambda **options: CrossAttention(**{"width": 8, "heads": 2, **options}, key=key)
-    save_model(tmp_path / "model", build())
-    load_model(tmp_path / "model", build())
-    with pytest.raises(CheckpointError, match=r"expected heads = 2, as stored, got heads = 4"):
-        load_model(tmp_path / "model", build(heads=4))
-    save_model(tmp_path / "activation", {"f": jax.nn.gelu})
-    with pytest.raises(CheckpointError, match="belongs to another model"):
-        load_model(tmp_path / "activation", {"f": jax.nn.relu})
+def _attention(heads):
+    return CrossAttention(width=8, heads=heads, key=jax.random.key(0))
+
+
+def _flax(rate):
+    class Net(nnx.Module):
+        def __init__(self):
+            self.linear = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+            self.dropout = nnx.Dropout(rate)
+            self.activation = lambda x: x
+
+    return from_flax(Net())
+
+
+@pytest.mark.parametrize(
+    ("build", "option", "other", "message"),
+    [
+        (_attention, 2, 4, "expected heads = 2, as stored, got heads = 4"),
+        (_flax, 0.1, 0.2, r"expected graph\..* = 0.1, as stored, got graph\..* = 0.2"),
+        (lambda ends: (ends(),), PeriodicEnds, DirichletEnds, "0 of class PeriodicEnds, .*Dirich"),
+        (lambda f: {"f": f}, jax.nn.gelu, jax.nn.relu, "f = gelu, as stored, got f = relu"),
+        (lambda on: {"f": partial(jax.nn.gelu, approximate=on)}, True, False, "approximate = True"),
+        (lambda n: {"names": {"a", "b", n}}, "c", "d", "names = {'a', 'b', 'c'}"),
+    ],
+    ids=["size", "flax", "class", "function", "partial", "set"],
+)
+def test_models_of_equal_shapes_and_other_options_are_told_apart(
+    tmp_path, build, option, other, message
+):
+    save_model(tmp_path / "model", build(option))
+    assert "0x" not in (tmp_path / "model" / "manifest.json").read_text()
+    load_model(tmp_path / "model", build(option))
+    with pytest.raises(CheckpointError, match=message):
+        load_model(tmp_path / "model", build(other))
 
 
 def test_existing_folder_is_kept_unless_told(tmp_path):
