@@ -19,6 +19,8 @@ from .dataset import generate as generate
 from .finite_volume import HLL as HLL
 from .finite_volume import HLLC as HLLC
 from .finite_volume import MUSCL as MUSCL
+from .finite_volume import WENO5JS as WENO5JS
+from .finite_volume import WENO5Z as WENO5Z
 from .finite_volume import FiniteVolume as FiniteVolume
 from .finite_volume import Godunov as Godunov
 from .finite_volume import PiecewiseConstant as PiecewiseConstant

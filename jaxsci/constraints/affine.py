@@ -64,8 +64,10 @@ class AffineConstraint(eqx.Module):
                 "remove rows that follow from others."
             )
         arrays = [self.rows, self.values] + ([] if self.noise is None else [self.noise])
+        for name, array in zip(("rows", "values", "noise"), arrays, strict=False):
+            check_finite("AffineConstraint", name, array)
         if not any(isinstance(array, Tracer) for array in arrays):
-            _check_numbers(*(np.asarray(array) for array in arrays))
+            _check_solvable(*(np.asarray(array) for array in arrays))
 
     def residual(self, u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
         """A u − b."""
@@ -130,15 +132,21 @@ def floating(x: ArrayLike) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
-def _check_numbers(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | None = None) -> None:
-    """Refuse numbers that no field, or every field, satisfies; on concrete arrays."""
-    for name, array in (("rows", rows), ("values", values), ("noise", noise)):
-        if array is not None and not np.isfinite(array).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            raise ValueError(
-                f"AffineConstraint expected finite {name}, got {array[where]} at index {where}; "
-                "remove or repair it."
-            )
+def check_finite(who: str, name: str, array: Array) -> None:
+    """Refuse NaN and infinity where they can be seen; inside jit they cannot."""
+    if isinstance(array, Tracer):
+        return
+    numbers = np.asarray(array)
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{who} expected finite {name}, got {numbers[where]} at index {where}; remove or repair it."
+        )
+
+
+def _check_solvable(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | None = None) -> None:
+    """Refuse rows that no field, or every field, satisfies; on concrete arrays."""
     if noise is None:
         precision = float(np.finfo(rows.dtype).eps)
         _check_independent(rows.astype(np.float64), values.astype(np.float64), precision)

@@ -19,9 +19,11 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints as support_constraints
 
-from .affine import AffineConstraint, apply_rows, floating
+from .affine import AffineConstraint, apply_rows, check_finite, floating
 
 Gaussian = dist.Normal | dist.MultivariateNormal
+
+_ROUNDS = 4  # corrections by several exact rows
 
 
 class ProjectedGaussian(dist.Distribution):
@@ -137,10 +139,11 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
 
     Raises:
         TypeError: neither `Normal` nor `MultivariateNormal`.
-        ValueError: a field whose trailing axes do not hold n cells, or a batch of values that does not
-            broadcast against the batch of fields.
-        RuntimeError: at run time, where the mean is not finite, or a row has no variance to move the
-            field with (A Σ Aᵀ + R singular).
+        ValueError: a field whose trailing axes do not hold n cells, a batch of values that does not
+            broadcast against the batch of fields, or a mean or variance that is not finite (checked
+            where they are concrete, not inside jit).
+        RuntimeError: at run time, where a row has no variance of its own to move the field with
+            (A Σ Aᵀ + R singular in the precision of the field).
     """
     if not isinstance(distribution, dist.Normal | dist.MultivariateNormal):
         raise TypeError(
@@ -150,11 +153,8 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
     n = constraint.rows.shape[1]
     flat, covariance = _moments(distribution, n)
     _check_batch(flat.shape[:-1], constraint.values.shape[:-1])
-    flat = eqx.error_if(
-        flat,
-        ~jnp.isfinite(flat),
-        "project expected a finite mean, got NaN or infinity; repair the prediction first.",
-    )
+    check_finite("project", "mean", flat)
+    check_finite("project", "variance", covariance.diagonal())
     rows = constraint.rows.astype(flat.dtype)
     spread = covariance.times(rows)  # Σ Aᵀ, (..., n, m)
     gain = _solved(_innovation(rows, covariance, constraint.noise), spread)
@@ -244,15 +244,20 @@ def _innovation(rows, covariance, noise) -> Float[Array, "*batch m m"]:
 def _solved(innovation, spread) -> Float[Array, "*batch n m"]:
     """The gain Σ Aᵀ S⁻¹."""
     message = (
-        "project expected every row to meet some variance, got a singular A Σ Aᵀ + R; give the cells of "
-        "that row a positive scale, or the row noise."
+        "project expected every row to meet some variance of its own, got A Σ Aᵀ + R singular in "
+        f"{innovation.dtype}; give the cells of that row a positive scale, the row noise, or compute in "
+        "float64."
     )
     if innovation.shape[-1] == 1:
         # One row, the common case: a division instead of a batch of 1 × 1 factorisations.
         innovation = eqx.error_if(innovation, ~(innovation > 0), message)
         return spread / innovation
     factor = jnp.linalg.cholesky(innovation)
-    factor = eqx.error_if(factor, ~jnp.isfinite(factor), message)
+    # A pivot is what the rows before leave of a row's variance, lost to round-off by ε over that share.
+    # Each round of `_moved` shrinks the residual by as much, and ε is to be left after the last.
+    pivots, variances = (jnp.diagonal(x, axis1=-2, axis2=-1) for x in (factor**2, innovation))
+    least = jnp.finfo(innovation.dtype).eps ** (1 - 1 / _ROUNDS)
+    factor = eqx.error_if(factor, ~(pivots > least * variances), message)
     solve = jnp.vectorize(
         lambda c, rhs: jax.scipy.linalg.cho_solve((c, True), rhs.T).T,
         signature="(m,m),(n,m)->(n,m)",
@@ -266,7 +271,7 @@ def _moved(u, constraint, values, gain) -> Float[Array, "*batch n"]:
     The gain of several rows has the error of a factorisation, by which each round shrinks the residual.
     """
     rows = constraint.rows.astype(u.dtype)
-    exact = 2 if rows.shape[0] == 1 else 4
+    exact = 2 if rows.shape[0] == 1 else _ROUNDS
     for _ in range(exact if constraint.noise is None else 1):
         residual = apply_rows(rows, u) - values
         u = u - (gain * residual[..., None, :]).sum(-1)

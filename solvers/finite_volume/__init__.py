@@ -14,3 +14,6 @@ from .riemann import AbstractRiemann as AbstractRiemann
 from .riemann import Godunov as Godunov
 from .riemann import Roe as Roe
 from .riemann import Rusanov as Rusanov
+from .weno import WENO5JS as WENO5JS
+from .weno import WENO5Z as WENO5Z
+from .weno import AbstractWENO5 as AbstractWENO5

@@ -21,7 +21,7 @@ from ..laws.law import AbstractLaw, State, diffusive_flux
 from ..laws.shallow_water import ShallowWater
 from ..laws.system import AbstractSystem, unit
 from .ghosts import LOWER, UPPER, Slab, cut, pad_bed, pad_states, primitive_value
-from .hydrostatic import hydrostatic_flux
+from .hydrostatic import Bed, hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
 from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting
@@ -82,6 +82,11 @@ class FiniteVolume(eqx.Module):
                     f"{part!r}; build one, as in reconstruction=MUSCL()."
                 )
         self.boundary = normalise(boundary, grid.ndim)
+        if law.has_convection and self.reconstruction.equal_cells and None in grid.spacings:
+            raise ValueError(
+                f"FiniteVolume expected equal cells for {type(self.reconstruction).__name__}, got a "
+                "stretched axis; use Grid.uniform or MUSCL."
+            )
         if law.has_convection and not isinstance(law, self.riemann.needs):
             kinds = ", ".join(kind.__name__ for kind in fitting(law))
             raise ValueError(
@@ -251,7 +256,7 @@ class FiniteVolume(eqx.Module):
 
     def _face_states(
         self, t: ArrayLike, w: State, axis: int, bed: Array | None = None
-    ) -> tuple[Faces, Faces, tuple[Faces, Faces] | None]:
+    ) -> tuple[Faces, Faces, tuple[Bed, Bed] | None]:
         """Primitive states on the two sides of all faces of an axis, and the bed there.
 
         The bed is what the surface is above the depth, both reconstructed: so the surface of a lake

@@ -56,6 +56,9 @@ class AbstractReconstruction(eqx.Module):
     monotone_cfl: AbstractClassVar[float]
     """Largest CFL number at which a forward Euler step makes no new extrema."""
 
+    equal_cells: ClassVar[bool] = False
+    """Whether the cells have to be of one width."""
+
     @abc.abstractmethod
     def __call__(self, stencil: Sequence[Slab], widths: Sequence[Slab] | None) -> tuple[Slab, Slab]:
         """States left and right of a face.

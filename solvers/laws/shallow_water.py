@@ -151,7 +151,7 @@ class ShallowWater(AbstractSystem):
 
     def admissible(self, u: State) -> Bool[Array, "*space"]:
         """Where the depth is not negative by more than `dry_depth`."""
-        return ~(u[0] < -self.dry_depth)
+        return u[0] >= -self.dry_depth
 
     def lake_at_rest(self, level: ArrayLike, shape: tuple[int, ...]) -> State:
         """Still water whose surface is at one level; ground above it is dry.

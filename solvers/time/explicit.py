@@ -36,10 +36,12 @@ class _Progress(eqx.Module):
     finite: Bool[Array, ""]
     posed: Bool[Array, ""]
     failed_at: Float[Array, ""]
+    cell: Int[Array, ""]
 
 
-def _start(u0: State, t0: Float[Array, ""]) -> _Progress:
+def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
     finite = jnp.all(jnp.isfinite(u0))
+    cell = _lost_cell(field, u0)
     return _Progress(
         t=t0,
         u=u0,
@@ -47,8 +49,19 @@ def _start(u0: State, t0: Float[Array, ""]) -> _Progress:
         steps=jnp.zeros((), jnp.int32),
         finite=finite,
         posed=jnp.ones((), bool),
-        failed_at=jnp.where(finite, jnp.inf, t0).astype(t0.dtype),
+        failed_at=jnp.where(finite & (cell < 0), jnp.inf, t0).astype(t0.dtype),
+        cell=cell,
     )
+
+
+def _lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
+    """Flat index of the first cell whose state has no meaning; −1 if there is none."""
+    none = jnp.full((), -1, jnp.int32)
+    good = field.law.admissible(lax.stop_gradient(u))
+    if good is None:
+        return none
+    # The search is rarely run: `all` vectorises, `argmin` does not.
+    return lax.cond(jnp.all(good), lambda: none, lambda: jnp.argmin(good.ravel()).astype(jnp.int32))
 
 
 def checkpointed_scan(advance: Callable[..., Any], carry: Any, length: int) -> Any:
@@ -92,30 +105,36 @@ def equal_steps(
         dt = (t_end - t_begin) / steps
 
         def advance(carry, i):
-            u, cfl, posed, failed_at = carry
+            u, cfl, posed, failed_at, cell = carry
             # Not accumulated: thousands of additions of dt would drift in single precision.
             t = t_begin + i.astype(dt.dtype) * dt
             number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
             failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
             posed = posed & ~jnp.isnan(number)
-            return (stepper.step(field, t, u, dt), jnp.fmax(cfl, number), posed, failed_at), None
+            u = stepper.step(field, t, u, dt)
+            lost = _lost_cell(field, u)
+            failed_at = jnp.where(lost < 0, failed_at, jnp.minimum(failed_at, t + dt))
+            cell = jnp.where(cell < 0, lost, cell)
+            return (u, jnp.fmax(cfl, number), posed, failed_at, cell), None
 
-        u, cfl, posed, failed_at = checkpointed_scan(
-            advance, (progress.u, progress.cfl, progress.posed, progress.failed_at), steps
-        )
+        carry = (progress.u, progress.cfl, progress.posed, progress.failed_at, progress.cell)
+        u, cfl, posed, failed_at, cell = checkpointed_scan(advance, carry, steps)
         finite = jnp.all(jnp.isfinite(u))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
-        return _Progress(t_end, u, cfl, progress.steps + steps, finite, posed, failed_at), u
+        count = progress.steps + steps
+        return _Progress(t_end, u, cfl, count, finite, posed, failed_at, cell), u
 
-    initial = _start(u0, t0)
+    initial = _start(field, u0, t0)
     last, states = lax.scan(interval, initial, save_at)
     outcome = first_failure(
         (~initial.finite, Outcome.bad_initial),
         (last.cfl > limit, Outcome.unstable),
+        (last.cell >= 0, Outcome.not_positive),
         (~last.finite, Outcome.not_finite),
         (~last.posed, Outcome.ill_posed),
     )
-    return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)
+    time = jnp.minimum(last.failed_at, last.t)
+    return states, Status(outcome, time, last.cfl, last.steps, last.cell)
 
 
 def cfl_steps(
@@ -135,7 +154,7 @@ def cfl_steps(
 
     def interval(progress: _Progress, t_end: Float[Array, ""]):
         def unfinished(p: _Progress):
-            return (p.t < t_end) & p.finite & p.posed & (p.steps < max_steps)
+            return (p.t < t_end) & p.finite & p.posed & (p.cell < 0) & (p.steps < max_steps)
 
         def advance(p: _Progress) -> _Progress:
             left = t_end - p.t
@@ -150,6 +169,7 @@ def cfl_steps(
             u_next = stepper.step(field, p.t, p.u, dt)
             t_next = jnp.where(count == 1, t_end, p.t + dt)
             finite = jnp.all(jnp.isfinite(u_next))
+            cell = _lost_cell(field, u_next)
             return _Progress(
                 t=t_next,
                 u=u_next,
@@ -157,7 +177,8 @@ def cfl_steps(
                 steps=p.steps + 1,
                 finite=finite,
                 posed=posed,
-                failed_at=jnp.where(finite & posed, p.failed_at, t_next),
+                failed_at=jnp.where(finite & posed & (cell < 0), p.failed_at, t_next),
+                cell=cell,
             )
 
         last = eqxi.while_loop(
@@ -165,13 +186,15 @@ def cfl_steps(
         )
         return last, last.u
 
-    initial = _start(u0, t0)
+    initial = _start(field, u0, t0)
     last, states = lax.scan(interval, initial, save_at)
     reached = last.t >= save_at[-1]
     outcome = first_failure(
         (~initial.finite, Outcome.bad_initial),
+        (last.cell >= 0, Outcome.not_positive),
         (~last.finite, Outcome.not_finite),
         (~last.posed, Outcome.ill_posed),
         (~reached, Outcome.too_many_steps),
     )
-    return states, Status(outcome, jnp.minimum(last.failed_at, last.t), last.cfl, last.steps)
+    time = jnp.minimum(last.failed_at, last.t)
+    return states, Status(outcome, time, last.cfl, last.steps, last.cell)

@@ -1,6 +1,7 @@
 """What `solve` returns: the states at the save times, and how it went."""
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -25,6 +26,11 @@ class Outcome(eqx.Enumeration):
         "solve expected a finite state, got NaN or infinity on the way; lower cfl and check the "
         "boundary values and parameters (throw=False returns the status, with the time)."
     )
+    not_positive = (
+        "solve expected positive densities and pressures and non-negative depths, got others or "
+        "NaN; lower cfl, and use HLLC or HLL with MUSCL or PiecewiseConstant (throw=False returns the "
+        "status, with the time and the cell)."
+    )
     ill_posed = (
         "solve expected a finite, non-negative diffusivity and finite wave speeds, got others; check the "
         "parameters of the law (throw=False returns the status, with the time)."
@@ -48,12 +54,15 @@ class Status(eqx.Module):
             step that made it with CFL-controlled steps, by the next save time with fixed steps.
         cfl: the largest CFL number of a step; zero for implicit steppers, which have no limit.
         steps: number of time steps.
+        cell: where a density, pressure or depth first lost its sign, as an index into the flattened
+            grid (``numpy.unravel_index`` gives the indices along the axes); −1 where none did.
     """
 
     outcome: Outcome
     time: Float[Array, "..."]
     cfl: Float[Array, "..."]
     steps: Int[Array, "..."]
+    cell: Int[Array, "..."] = eqx.field(default_factory=lambda: jnp.full((), -1, jnp.int32))
 
     @property
     def ok(self) -> Bool[Array, "..."]:

@@ -286,14 +286,25 @@ def test_rows_too_close_for_the_precision_are_refused():
         AffineConstraint(rows, jnp.ones(2))
 
 
+@pytest.mark.usefixtures("x64")
+def test_rows_are_judged_in_the_precision_of_the_field():
+    """Far enough apart in float64, where the constraint was built, and not in float32."""
+    rows = jnp.stack([jnp.ones(64), 1 + 1e-4 * jnp.sin(jnp.arange(64.0))])
+    constraint = AffineConstraint(rows, jnp.array([32.0, 32.001]))
+    out = project(dist.Normal(jnp.zeros(64), 1.0), constraint)
+    assert jnp.abs(constraint.residual(out.mean)).max() < 32e-12
+    with pytest.raises(eqx.EquinoxRuntimeError, match="singular in float32"):
+        project(dist.Normal(jnp.zeros(64, jnp.float32), 1.0), constraint)
+
+
 def test_fields_that_cannot_be_projected_are_refused():
     grid = Grid.uniform(0.0, 1.0, 4)
     with pytest.raises(ValueError, match=r"values of the batch \(2,\) of the fields, got \(3,\)"):
         project(dist.Normal(jnp.zeros((2, 4)), 1.0), conservation(grid, jnp.ones(3)))
-    with pytest.raises(eqx.EquinoxRuntimeError, match="finite mean, got NaN"):
-        project(
-            dist.Normal(jnp.full(4, jnp.nan), 1.0, validate_args=False), conservation(grid, 1.0)
-        )
+    for name, bad in {"mean": (jnp.nan, 1.0), "variance": (0.0, jnp.inf)}.items():
+        field = dist.Normal(jnp.zeros(4).at[2].set(bad[0]), jnp.ones(4).at[2].set(bad[1]))
+        with pytest.raises(ValueError, match=rf"finite {name}, got (nan|inf) at index \(2,\)"):
+            project(field, conservation(grid, 1.0))
     with pytest.raises(ValueError, match="at least one row"):
         AffineConstraint(jnp.zeros((0, 4)), jnp.zeros(0))
     with pytest.raises(ValueError, match="real numbers, got complex64"):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers import (
+    HLLC,
     MUSCL,
     Dirichlet,
     FiniteVolume,
@@ -16,13 +17,15 @@ from solvers import (
     Outflow,
     Periodic,
     PiecewiseConstant,
+    Roe,
     Rusanov,
+    Wall,
     cell_averages,
     mc,
     minmod,
     solve,
 )
-from solvers.laws import Advection, Burgers, Diffusion, PorousMedium, Stefan
+from solvers.laws import Acoustics, Advection, Burgers, Diffusion, Euler, PorousMedium, Stefan
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -262,3 +265,27 @@ def test_parts_that_are_none_are_refused(parts, message):
     whole = {"law": Burgers(), "grid": Grid.uniform(0.0, 1.0, 8), "boundary": Periodic()}
     with pytest.raises(TypeError, match=message):
         FiniteVolume(**{**whole, **parts})
+
+
+def test_walls_close_a_diffusing_domain_and_are_refused_to_a_convected_scalar():
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (6, 5))
+    u = cell_averages(lambda x, y: 1.0 + jnp.cos(3.0 * x) * y, grid)[None]
+    sides = (Wall(), (Neumann(0.0), Wall()))
+    closed = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=sides)
+    open_ = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=Neumann(0.0))
+    np.testing.assert_array_equal(closed(0.0, u), open_(0.0, u))
+    line = Grid.uniform(0.0, 1.0, 8)
+    with pytest.raises(ValueError, match="got Wall: a convected scalar has nowhere to go"):
+        FiniteVolume(law=Burgers(), grid=line, boundary=(Wall(), Outflow()))
+
+
+def test_fluxes_that_do_not_fit_a_law_are_refused_with_those_that_do():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    with pytest.raises(ValueError, match=r"Burgers .* got HLLC; use one of Godunov, Rusanov"):
+        FiniteVolume(law=Burgers(), grid=grid, boundary=Periodic(), riemann=HLLC())
+    assert isinstance(FiniteVolume(law=Euler(), grid=grid, boundary=Periodic()).riemann, HLLC)
+    assert isinstance(
+        FiniteVolume(law=Acoustics(1.0), grid=grid, boundary=Periodic()).riemann, Godunov
+    )
+    with pytest.raises(ValueError, match="0 <= entropy_fix <= 1, got 2"):
+        Roe(entropy_fix=2.0)

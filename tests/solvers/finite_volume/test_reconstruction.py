@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solvers import MUSCL, PiecewiseConstant, mc, minmod, van_leer
+from solvers import MUSCL, PiecewiseConstant, mc, minmod, superbee, van_leer
 
-LIMITERS = [minmod, van_leer, mc]
+LIMITERS = [minmod, van_leer, mc, superbee]
 number = st.floats(-10.0, 10.0, width=32)
 
 

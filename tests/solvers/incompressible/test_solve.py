@@ -65,12 +65,11 @@ def test_energy_is_conserved_without_viscosity_as_steps_shrink():
     before = flow.grid.energy(u0)
     drifts = [
         abs(flow.grid.energy(solve(flow, u0, t1=0.5, steps=steps).at(-1)) / before - 1.0)
-        for steps in (80, 160, 320)
+        for steps in (80, 160)
     ]
     # The energy error of a third-order step is dt⁴ u·u'''' + ...: at least third order in all.
     assert drifts[0] / drifts[1] > 7.0
-    assert drifts[1] / drifts[2] > 7.0
-    assert drifts[2] < 1e-5
+    assert drifts[1] < 1e-4
 
 
 @x64
@@ -100,12 +99,12 @@ def test_stokes_layer_over_a_swinging_wall():
         )
         y = flow.grid.positions(0)[1]
         u0 = (jnp.asarray(np.broadcast_to(exact(0.0, y), (4, cells))), at_rest(flow)[1])
-        u, v = solve(flow, u0, t1=1.0).at(-1)
-        errors.append(np.max(np.abs(u - exact(1.0, y))))
+        u, v = solve(flow, u0, t1=3.0).at(-1)
+        errors.append(np.max(np.abs(u - exact(3.0, y))))
         np.testing.assert_allclose(v, 0.0, atol=1e-14)
-    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    assert np.all(orders > 1.8)
-    assert errors[-1] < 2e-3
+    # Two periods later, when the start is forgotten: point values are no solution on the grid.
+    assert np.log2(errors[0] / errors[1]) > 1.95
+    assert errors[1] < 6e-3
 
 
 @x64
@@ -147,7 +146,7 @@ def test_gradients_agree_with_finite_differences(steps):
 
 
 @x64
-@pytest.mark.parametrize("steps", [40, None])
+@pytest.mark.parametrize("steps", [40, pytest.param(None, marks=pytest.mark.slow)])
 def test_vmap_over_parameters_equals_a_loop(steps):
     batch = jnp.array([[0.05, 1.0, 0.5], [0.1, -0.5, 1.0]])
     mapped = jax.jit(jax.vmap(lambda p: energy_after(p, steps)))(batch)
@@ -164,6 +163,7 @@ def test_single_precision(steps):
     np.testing.assert_allclose(flow.grid.divergence(solution.at(-1)), 0.0, atol=1e-5)
 
 
+@pytest.mark.slow  # compiles a gradient
 def test_single_precision_gradients_are_finite_from_rest():
     def energy(parameters):
         flow = lid_driven(parameters[0], parameters[1])
