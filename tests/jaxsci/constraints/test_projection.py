@@ -345,5 +345,5 @@ def test_bad_projections_are_refused():
         project(dist.Normal(jnp.zeros(6), 1.0), constraint)
     with pytest.raises(TypeError, match="expected a numpyro Normal"):
         project(dist.Gamma(jnp.ones(5)), constraint)
-    with pytest.raises(Exception, match="A Σ Aᵀ . R singular"):
+    with pytest.raises(Exception, match=r"A Σ Aᵀ . R singular"):
         project(dist.Normal(jnp.zeros(5), 0.0, validate_args=False), constraint)
