@@ -88,6 +88,22 @@ class Grid(eqx.Module):
         object.__setattr__(grid, "_spacings", spacings)
         return grid
 
+    def window(self, shape: tuple[int, ...]) -> "Grid":
+        """The grid of the first cells of each axis, all of one width to the last digit.
+
+        Raises:
+            ValueError: on a stretched grid, whose windows are not alike.
+        """
+        spacings = [h for h in self.spacings if h is not None]
+        if len(spacings) < self.ndim:
+            raise ValueError(
+                f"Grid.window expected equal cells along every axis, got spacings {self.spacings}; "
+                "use Grid.uniform."
+            )
+        grid = Grid(*(faces[: n + 1] for faces, n in zip(self.faces, shape, strict=True)))
+        object.__setattr__(grid, "_spacings", tuple(spacings))
+        return grid
+
     @property
     def ndim(self) -> int:
         """Number of space dimensions."""

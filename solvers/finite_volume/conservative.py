@@ -7,6 +7,7 @@ the ends, and there the boundary conditions state the flux.
 Reference: R. J. LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapters 4, 6, 15.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -56,6 +57,7 @@ class FiniteVolume(eqx.Module):
     boundary: tuple[tuple[AbstractBoundary, AbstractBoundary], ...]
     reconstruction: AbstractReconstruction
     riemann: AbstractRiemann
+    centers: tuple[Float[Array, " _"], ...] | None
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class FiniteVolume(eqx.Module):
         self.grid = grid
         self.reconstruction = MUSCL() if reconstruction is None else reconstruction
         self.riemann = _default_flux(law) if riemann is None else riemann
+        self.centers = None
         for name, part, kind in (
             ("law", law, AbstractLaw),
             ("grid", grid, Grid),
@@ -99,10 +102,9 @@ class FiniteVolume(eqx.Module):
                 f"FiniteVolume expected boundaries that {type(law).__name__} can meet, got Wall: a "
                 "convected scalar has nowhere to go; use Dirichlet, Neumann or Outflow."
             )
-        width = self.reconstruction.width if law.has_convection else 1
-        if min(grid.shape) < width:
+        if min(grid.shape) < self.width:
             raise ValueError(
-                f"FiniteVolume expected at least {width} cells an axis for "
+                f"FiniteVolume expected at least {self.width} cells an axis for "
                 f"{type(self.reconstruction).__name__}, got a grid of shape {grid.shape}; "
                 "refine the grid or use PiecewiseConstant."
             )
@@ -122,11 +124,45 @@ class FiniteVolume(eqx.Module):
             if push is not None:
                 change = change - unit(push[0], u, 1 + axis)
             total = total - change / self._along(self._widths(axis), axis, u)
-        centers = jnp.meshgrid(
-            *(jnp.asarray(c, dtype=u.dtype) for c in self.grid.centers), indexing="ij"
-        )
-        source = self.law.source(t, tuple(centers), u)
+        source = self.law.source(t, self._centers(u), u)
         return total if source is None else total + source
+
+    def window(
+        self,
+        law: AbstractLaw,
+        shape: tuple[int, ...],
+        boundary: tuple[tuple[AbstractBoundary, AbstractBoundary], ...],
+        centers: Sequence[Float[Array, " _"]],
+    ) -> "FiniteVolume":
+        """The same schemes on some of the cells: a law and boundary that fit them, and their place.
+
+        Args:
+            law: with its arrays in space, if it has any, cut to the window.
+            shape: cells of the window.
+            boundary: one pair an axis.
+            centers: coordinates of its cells, one array an axis.
+
+        Raises:
+            ValueError: on a stretched grid, whose windows are not alike.
+        """
+        part = FiniteVolume(
+            law=law,
+            grid=self.grid.window(shape),
+            boundary=boundary,
+            reconstruction=self.reconstruction,
+            riemann=self.riemann,
+        )
+        return eqx.tree_at(lambda f: f.centers, part, tuple(centers), is_leaf=lambda x: x is None)
+
+    @property
+    def width(self) -> int:
+        """Cells on each side of a face that its flux reads."""
+        return self.reconstruction.width if self.law.has_convection else 1
+
+    def _centers(self, like: State) -> tuple[Array, ...]:
+        centers = self.grid.centers if self.centers is None else self.centers
+        centers = [jnp.asarray(c).astype(like.dtype) for c in centers]
+        return tuple(jnp.meshgrid(*centers, indexing="ij"))
 
     def check_state(self, u: Array) -> None:
         """Refuse a state that does not fit the law and the grid, or is not of a floating type."""

@@ -21,6 +21,7 @@ from ..finite_volume import FiniteVolume
 from ..laws.law import State
 from .solution import Outcome, Status, first_failure
 from .stepper import AbstractExplicit
+from .tiles import tiled_step
 
 # Rounding of (number of steps) · Δt; a CFL number beyond the limit by this much is not reported.
 _SLACK = 1e-5
@@ -111,7 +112,7 @@ def equal_steps(
             number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
             failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
             posed = posed & ~jnp.isnan(number)
-            u = stepper.step(field, t, u, dt)
+            u = tiled_step(stepper, field, t, u, dt)
             lost = _lost_cell(field, u)
             failed_at = jnp.where(lost < 0, failed_at, jnp.minimum(failed_at, t + dt))
             cell = jnp.where(cell < 0, lost, cell)
@@ -166,7 +167,7 @@ def cfl_steps(
             posed = ~jnp.isnan(rate)
             count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the loop then ends
             dt = left / count
-            u_next = stepper.step(field, p.t, p.u, dt)
+            u_next = tiled_step(stepper, field, p.t, p.u, dt)
             t_next = jnp.where(count == 1, t_end, p.t + dt)
             finite = jnp.all(jnp.isfinite(u_next))
             cell = _lost_cell(field, u_next)

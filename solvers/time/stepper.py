@@ -11,12 +11,18 @@ doi:10.1137/S003614450036757X, eqs. (4.1) and (4.2).
 """
 
 import abc
+from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, Float
 
 from ..finite_volume import FiniteVolume
 from ..laws.law import State
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 Time = Float[Array, ""]
 
@@ -32,6 +38,9 @@ class AbstractStepper(eqx.Module):
 class AbstractExplicit(AbstractStepper):
     """A one-step method that only evaluates the vector field."""
 
+    stages: AbstractClassVar[int]
+    """Evaluations a step."""
+
     @abc.abstractmethod
     def step(self, field: FiniteVolume, t: Time, u: State, dt: Time) -> State:
         """The state at t + dt from the state at t."""
@@ -39,6 +48,8 @@ class AbstractExplicit(AbstractStepper):
 
 class SSPRK1(AbstractExplicit):
     """Forward Euler."""
+
+    stages: ClassVar[int] = 1
 
     def cfl_limit(self, field: FiniteVolume) -> float:
         """That of the reconstruction: beyond it, limited slopes feed on themselves."""
@@ -50,6 +61,8 @@ class SSPRK1(AbstractExplicit):
 
 class SSPRK2(AbstractExplicit):
     """Heun's method, eq. (4.1)."""
+
+    stages: ClassVar[int] = 2
 
     def cfl_limit(self, field: FiniteVolume) -> float:
         """One; no new extrema up to `FiniteVolume.monotone_cfl`."""
@@ -65,6 +78,8 @@ class SSPRK2(AbstractExplicit):
 
 class SSPRK3(AbstractExplicit):
     """The third-order method of Shu and Osher, eq. (4.2)."""
+
+    stages: ClassVar[int] = 3
 
     def cfl_limit(self, field: FiniteVolume) -> float:
         """One; no new extrema up to `FiniteVolume.monotone_cfl`."""
