@@ -22,6 +22,7 @@ from ..laws.law import AbstractLaw, State, diffusive_flux
 from ..laws.shallow_water import ShallowWater
 from ..laws.system import AbstractSystem, unit
 from .ghosts import LOWER, UPPER, Slab, cut, pad_bed, pad_states, primitive_value
+from .gradient_flux import HasGradientFlux, central, differences, is_periodic, mean, pad_gradients
 from .hydrostatic import Bed, hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
@@ -369,7 +370,35 @@ class FiniteVolume(eqx.Module):
             flux = lax.concatenate([cut(flux, axis, 0, -1), end], axis + 1)
         return flux
 
+    def _gradient_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
+        """Flux of a law that asks for the state and all its gradients at the faces."""
+        law, grid = self.law, self.grid
+        assert isinstance(law, HasGradientFlux)
+        w = law.to_primitive(u)
+        gradients, state = [], w
+        for along, sides in enumerate(self.boundary):
+            padded, periodic = self._padded_once(t, w, along), is_periodic(sides)
+            if along == axis:
+                gradients.append(differences(padded, grid, axis, periodic=periodic))
+                state = mean(padded, axis)
+            else:
+                slopes = central(padded, grid, along, periodic=periodic)
+                gradients.append(mean(self._padded_gradients(t, w, slopes, axis, along), axis))
+        return law.gradient_flux(state, gradients, axis)
+
+    def _padded_once(self, t: ArrayLike, w: State, axis: int) -> Slab:
+        return pad_states(self.law, self.grid, self.boundary[axis], t, w, axis, 1)
+
+    def _padded_gradients(
+        self, t: ArrayLike, w: State, slopes: State, axis: int, along: int
+    ) -> Slab:
+        return pad_gradients(
+            self.law, self.grid, self.boundary[axis], t, w, slopes, axis=axis, along=along
+        )
+
     def _diffusive_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
+        if isinstance(self.law, HasGradientFlux):
+            return self._gradient_flux(t, u, axis)
         potential = self.law.potential(u)
         widths = self.grid.widths[axis]
         spacing = self.grid.spacings[axis]

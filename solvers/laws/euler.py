@@ -2,26 +2,18 @@
 
 ρ_t + ∇·(ρv) = 0, (ρv)_t + ∇·(ρv⊗v + pI) = 0, E_t + ∇·((E + p)v) = 0, E = p/(γ − 1) + ½ρ|v|².
 
-Reference: E. F. Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009), chapters 3,
-10 and 11; P. Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553, doi:10.1137/S1064827593260140.
+Reference: E. F. Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009), chapter 3.
 """
-
-from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
-from .law import State, check_parameter, like, parameter
-from .system import AbstractSystem, Scalar, add, flip, keep_positive, root
-
-# The share of a cell that each face state stands for in the proof of positivity, see `limit_jump`.
-_SHARE = 0.4
-# Face densities and pressures keep at least this share of the cell's.
-_KEPT = 0.01
+from .gas import AbstractGas
+from .law import check_parameter, like, parameter
 
 
-class Euler(AbstractSystem):
+class Euler(AbstractGas):
     """Inviscid compressible flow; u = (ρ, ρv, E) and w = (ρ, v, p), with d velocity components.
 
     Args:
@@ -32,125 +24,9 @@ class Euler(AbstractSystem):
     """
 
     gamma: Float[Array, "..."] = eqx.field(converter=parameter, default=1.4)
-    channels: ClassVar[int] = 3
 
     def __check_init__(self):
         check_parameter("Euler: gamma", self.gamma, above=1.0)
-
-    def channel_count(self, ndim: int) -> int:
-        """D + 2."""
-        return ndim + 2
-
-    def to_primitive(self, u: State) -> State:
-        """(ρ, v, p), p = (γ − 1)(E − ½ρ|v|²)."""
-        density, momentum, energy = u[0], u[1:-1], u[-1]
-        velocity = [m / density for m in momentum]
-        kinetic = 0.5 * add(m * v for m, v in zip(momentum, velocity, strict=True))
-        return jnp.stack([density, *velocity, (self._gamma(u) - 1.0) * (energy - kinetic)])
-
-    def to_conserved(self, w: State) -> State:
-        """(ρ, ρv, E)."""
-        return jnp.stack([w[0], *(w[0] * v for v in w[1:-1]), self._energy(w)])
-
-    def primitive_flux(self, w: State, axis: int = 0) -> State:
-        """(ρ v_a, ρ v_a v + p e_a, (E + p) v_a) along axis a."""
-        pressure, normal = w[-1], w[1 + axis]
-        flow = w[0] * normal
-        momentum = [flow * v + pressure if i == axis else flow * v for i, v in enumerate(w[1:-1])]
-        return jnp.stack([flow, *momentum, (self._energy(w) + pressure) * normal])
-
-    def primitive_wave_speed(self, w: State, axis: int = 0) -> Scalar:
-        """|v_a| + c."""
-        return jnp.abs(w[1 + axis]) + self.sound_speed(w)
-
-    def sound_speed(self, w: State) -> Scalar:
-        """C = √(γp/ρ); a negative pressure, which `solve` reports, counts as none."""
-        return root(self._gamma(w) * w[-1] / w[0])
-
-    def reflect(self, w: State, axis: int = 0) -> State:
-        """The normal velocity changes sign."""
-        return flip(w, 1 + axis)
-
-    def wave_speeds(self, left: State, right: State, axis: int = 0) -> tuple[Scalar, Scalar]:
-        """Einfeldt's bounds min(u_L − c_L, û − ĉ) and max(u_R + c_R, û + ĉ), with Roe averages."""
-        velocity, enthalpy = self._roe_average(left, right)
-        normal = velocity[axis]
-        sound = self._sound_of_enthalpy(velocity, enthalpy)
-        lower = jnp.minimum(left[1 + axis] - self.sound_speed(left), normal - sound)
-        upper = jnp.maximum(right[1 + axis] + self.sound_speed(right), normal + sound)
-        return lower, upper
-
-    def contact_speed(
-        self, left: State, right: State, lower: Scalar, upper: Scalar, axis: int = 0
-    ) -> Scalar:
-        """Speed of the contact between bounding waves, Toro eq. (10.37)."""
-        inflow = left[0] * (lower - left[1 + axis])
-        outflow = right[0] * (upper - right[1 + axis])
-        force = right[-1] - left[-1] + inflow * left[1 + axis] - outflow * right[1 + axis]
-        between = inflow - outflow
-        moving = between < 0  # only negative pressures, which `solve` reports, make no waves
-        return jnp.where(moving, force / jnp.where(moving, between, -1.0), 0.0)
-
-    def star_state(self, w: State, speed: Scalar, contact: Scalar, axis: int = 0) -> State:
-        """Conserved state between the wave of this speed, beyond which w is, and the contact."""
-        normal = w[1 + axis]
-        gap = speed - contact
-        gap = jnp.where(gap == 0, 1.0, gap)
-        density = w[0] * (speed - normal) / gap
-        velocity = [contact if i == axis else v for i, v in enumerate(w[1:-1])]
-        work = (contact - normal) * (density * contact + w[-1] / gap)
-        energy = self._energy(w) / w[0] * density + work
-        return jnp.stack([density, *(density * v for v in velocity), energy])
-
-    def roe_waves(
-        self, left: State, right: State, axis: int = 0
-    ) -> tuple[list[Scalar], list[State]]:
-        """Speeds and jumps of the waves of Roe's linearisation: acoustic, contact and shear."""
-        velocity, enthalpy = self._roe_average(left, right)
-        sound = self._sound_of_enthalpy(velocity, enthalpy)
-        normal, jump = velocity[axis], right - left
-        density = jnp.sqrt(left[0] * right[0])
-        squeeze = density * jump[1 + axis] / sound
-        push = jump[-1] / sound**2
-        acoustic = [0.5 * (push - squeeze), 0.5 * (push + squeeze)]
-        entropy = jump[0] - push
-        half_square = 0.5 * add(v * v for v in velocity)
-        one = jnp.ones_like(sound)
-        waves = []
-        for sign, strength in zip((-1.0, 1.0), acoustic, strict=True):
-            moved = [v + sign * sound if i == axis else v for i, v in enumerate(velocity)]
-            waves.append(strength * jnp.stack([one, *moved, enthalpy + sign * sound * normal]))
-        shear = [
-            jnp.zeros_like(sound) if i == axis else density * jump[1 + i]
-            for i in range(len(velocity))
-        ]
-        sheared = add(v * s for v, s in zip(velocity, shear, strict=True))
-        contact = [entropy * v + s for v, s in zip(velocity, shear, strict=True)]
-        waves.append(jnp.stack([entropy, *contact, entropy * half_square + sheared]))
-        return [normal - sound, normal + sound, normal], waves
-
-    def limit_jump(self, w: State, jump: State) -> State:
-        """Shortens the jump until the cell average is a mean of admissible states.
-
-        The average of u over a cell is α u(w − j) + (1 − 2α) u* + α u(w + j). With α = 2/5 the
-        pressure of u* is positive where ½κ(1 + κ) ρ|j_v|² < p/(γ − 1), κ = 2α/(1 − 2α): velocities
-        may jump by a share of the sound speed. A scheme that is positive with piecewise constant
-        states then is with these, and smooth flow on a fine grid is not touched.
-
-        Reference: C. Berthon, Numer. Math. 99 (2005) 679, doi:10.1007/s00211-004-0577-y.
-        """
-        kappa = 2.0 * _SHARE / (1.0 - 2.0 * _SHARE)
-        heat = 0.5 * kappa * (1.0 + kappa) * (self._gamma(w) - 1.0)
-        needed = heat * w[0] * add(j * j for j in jump[1:-1])
-        held = jnp.maximum(w[-1], 0.0)
-        slow = held / jnp.maximum(jnp.maximum(held, needed), 1e-30)  # at most √(p/needed)
-        density, pressure = (keep_positive(w[c], jump[c], _KEPT) for c in (0, -1))
-        return jnp.stack([density, *(slow * j for j in jump[1:-1]), pressure])
-
-    def admissible(self, u: State) -> Bool[Array, "*space"]:
-        """Where density and pressure are positive."""
-        w = self.to_primitive(u)
-        return (w[0] > 0) & (w[-1] > 0)
 
     def isentropic_vortex(
         self,
@@ -186,22 +62,3 @@ class Euler(AbstractSystem):
         theta = 1.0 - 0.5 * (gamma - 1.0) / gamma * swirl**2
         density = theta ** (1.0 / (gamma - 1.0))
         return jnp.stack([density, mean_x - swirl * dy, mean_y + swirl * dx, density * theta])
-
-    def _gamma(self, u: Array) -> Float[Array, ""]:
-        return self.gamma.astype(u.dtype)
-
-    def _energy(self, w: State) -> Scalar:
-        kinetic = 0.5 * w[0] * add(v * v for v in w[1:-1])
-        return w[-1] / (self._gamma(w) - 1.0) + kinetic
-
-    def _roe_average(self, left: State, right: State) -> tuple[list[Scalar], Scalar]:
-        """Velocity and specific enthalpy, weighted with the roots of the densities."""
-        root_left, root_right = jnp.sqrt(left[0]), jnp.sqrt(right[0])
-        share = root_left / (root_left + root_right)
-        mix = lambda a, b: b + share * (a - b)
-        enthalpies = ((self._energy(w) + w[-1]) / w[0] for w in (left, right))
-        velocity = [mix(a, b) for a, b in zip(left[1:-1], right[1:-1], strict=True)]
-        return velocity, mix(*enthalpies)
-
-    def _sound_of_enthalpy(self, velocity: list[Scalar], enthalpy: Scalar) -> Scalar:
-        return root((self._gamma(enthalpy) - 1.0) * (enthalpy - 0.5 * add(v * v for v in velocity)))
