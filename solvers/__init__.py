@@ -35,6 +35,7 @@ from .quadrature import cell_averages as cell_averages
 from .quadrature import trapezoid_weights as trapezoid_weights
 from .random_fields import GaussianRandomField as GaussianRandomField
 from .spectral import VorticityFlow as VorticityFlow
+from .time import IMEX as IMEX
 from .time import SSPRK1 as SSPRK1
 from .time import SSPRK2 as SSPRK2
 from .time import SSPRK3 as SSPRK3

@@ -95,6 +95,10 @@ def _as_value(value: Value) -> Value:
     if callable(value):
         return value
     array = jnp.asarray(value)
+    if jnp.iscomplexobj(array):
+        raise ValueError(
+            f"A boundary value was expected to be real, got {array.dtype}; take its real part."
+        )
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 

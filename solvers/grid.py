@@ -174,6 +174,10 @@ class Grid(eqx.Module):
 
 
 def _checked_faces(faces: ArrayLike | Sequence[float], axis: int) -> tuple[float, ...]:
+    if np.iscomplexobj(faces):
+        raise ValueError(
+            f"Grid expected real face coordinates on axis {axis}, got complex ones; take their real part."
+        )
     coordinates = np.asarray(faces, dtype=np.float64)
     if coordinates.ndim != 1 or coordinates.size < 2:
         raise ValueError(

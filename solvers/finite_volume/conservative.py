@@ -117,15 +117,32 @@ class FiniteVolume(eqx.Module):
             ValueError: when u does not have the shape ``(channels, *grid.shape)``.
         """
         del args
+        return self._rate(
+            t, u, convection=self.law.has_convection, diffusion=self.law.has_diffusion
+        )
+
+    def convective_rate(self, t: ArrayLike, u: State, args: Any = None) -> State:
+        """The part of the time derivative that is not stiff: convection and sources."""
+        del args
+        return self._rate(t, u, convection=self.law.has_convection, diffusion=False)
+
+    def diffusive_rate(self, t: ArrayLike, u: State, args: Any = None) -> State:
+        """The part of the time derivative that may be stiff: diffusion."""
+        del args
+        return self._rate(t, u, convection=False, diffusion=self.law.has_diffusion, sources=False)
+
+    def _rate(
+        self, t: ArrayLike, u: State, *, convection: bool, diffusion: bool, sources: bool = True
+    ) -> State:
         self.check_state(u)
         total = jnp.zeros_like(u)
-        for axis in range(self.grid.ndim):
-            flux, push = self._flux_and_push(t, u, axis)
+        for axis in range(self.grid.ndim if convection or diffusion else 0):
+            flux, push = self._flux_and_push(t, u, axis, convection=convection, diffusion=diffusion)
             change = cut(flux, axis, 1, None) - cut(flux, axis, 0, -1)
             if push is not None:
                 change = change - unit(push[0], u, 1 + axis)
             total = total - change / self._along(self._widths(axis), axis, u)
-        source = self.law.source(t, self._centers(u), u)
+        source = self.law.source(t, self._centers(u), u) if sources else None
         return total if source is None else total + source
 
     def window(
@@ -185,19 +202,20 @@ class FiniteVolume(eqx.Module):
         Returns:
             Array of shape ``(channels, ..., cells + 1, ...)``.
         """
-        return self._flux_and_push(t, u, axis)[0]
+        law = self.law
+        if not (law.has_convection or law.has_diffusion):
+            return jnp.pad(jnp.zeros_like(u), [(0, int(i == axis + 1)) for i in range(u.ndim)])
+        return self._flux_and_push(
+            t, u, axis, convection=law.has_convection, diffusion=law.has_diffusion
+        )[0]
 
-    def _flux_and_push(self, t: ArrayLike, u: State, axis: int) -> tuple[Faces, Push]:
-        flux, push = None, None
-        if self.law.has_convection:
-            flux, push = self._convective_flux(t, u, axis)
-        if self.law.has_diffusion:
-            diffusive = self._diffusive_flux(t, u, axis)
-            flux = diffusive if flux is None else flux + diffusive
-        if flux is None:
-            pad = [(0, int(i == axis + 1)) for i in range(u.ndim)]
-            flux = jnp.pad(jnp.zeros_like(u), pad)
-        return flux, push
+    def _flux_and_push(
+        self, t: ArrayLike, u: State, axis: int, *, convection: bool, diffusion: bool
+    ) -> tuple[Faces, Push]:
+        if not convection:
+            return self._diffusive_flux(t, u, axis), None
+        flux, push = self._convective_flux(t, u, axis)
+        return (flux + self._diffusive_flux(t, u, axis) if diffusion else flux), push
 
     def boundary_fluxes(self, t: ArrayLike, u: State, axis: int = 0) -> tuple[Slab, Slab]:
         """Numerical flux through the lower and the upper end, along the increasing coordinate.

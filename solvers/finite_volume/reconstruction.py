@@ -95,6 +95,13 @@ class MUSCL(AbstractReconstruction):
     # A limited face value may lie beyond the cell's by as much as the neighbour does.
     monotone_cfl: ClassVar[float] = 0.5
 
+    def __check_init__(self):
+        if not callable(self.limiter):
+            raise TypeError(
+                "MUSCL expected limiter to be a function of two slopes, got "
+                f"{self.limiter!r}; use van_leer, minmod, mc or superbee."
+            )
+
     def __call__(  # noqa: D102
         self, stencil: Sequence[Slab], widths: Sequence[Slab] | None
     ) -> tuple[Slab, Slab]:

@@ -141,8 +141,16 @@ class AbstractDiffusionLaw(AbstractLaw):
 
 
 def parameter(value: ArrayLike) -> Float[Array, "..."]:
-    """A law's parameter as a floating-point leaf."""
+    """A law's parameter as a floating-point leaf.
+
+    Raises:
+        ValueError: for complex numbers.
+    """
     array = jnp.asarray(value)
+    if jnp.iscomplexobj(array):
+        raise ValueError(
+            f"A parameter of a law was expected to be real, got {array.dtype}; take its real part."
+        )
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 

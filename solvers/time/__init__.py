@@ -1,5 +1,6 @@
 """Time integration: explicit strong-stability steps, an implicit stepper, and `solve`."""
 
+from .implicit import IMEX as IMEX
 from .implicit import Implicit as Implicit
 from .solution import Outcome as Outcome
 from .solution import Solution as Solution

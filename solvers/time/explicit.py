@@ -28,7 +28,7 @@ _SLACK = 1e-5
 
 
 class _Progress(eqx.Module):
-    """What the loops carry."""
+    """What the loops carry; with CFL-controlled steps, t counts from the last save time."""
 
     t: Float[Array, ""]
     u: State
@@ -42,7 +42,7 @@ class _Progress(eqx.Module):
 
 def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
     finite = jnp.all(jnp.isfinite(u0))
-    cell = _lost_cell(field, u0)
+    cell = lost_cell(field, u0)
     return _Progress(
         t=t0,
         u=u0,
@@ -55,7 +55,7 @@ def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
     )
 
 
-def _lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
+def lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
     """Flat index of the first cell whose state has no meaning; −1 if there is none."""
     none = jnp.full((), -1, jnp.int32)
     good = field.law.admissible(lax.stop_gradient(u))
@@ -113,7 +113,7 @@ def equal_steps(
             failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
             posed = posed & ~jnp.isnan(number)
             u = tiled_step(stepper, field, t, u, dt)
-            lost = _lost_cell(field, u)
+            lost = lost_cell(field, u)
             failed_at = jnp.where(lost < 0, failed_at, jnp.minimum(failed_at, t + dt))
             cell = jnp.where(cell < 0, lost, cell)
             return (u, jnp.fmax(cfl, number), posed, failed_at, cell), None
@@ -154,23 +154,29 @@ def cfl_steps(
         return lax.stop_gradient(field.stability_rate(t, u).astype(t.dtype))
 
     def interval(progress: _Progress, t_end: Float[Array, ""]):
+        # The clock of an interval starts at zero, and a step is as long as the clock says: far from
+        # t = 0, the rounding of t + Δt is no small part of Δt.
+        t_begin = progress.t
+        length = t_end - t_begin
+
         def unfinished(p: _Progress):
-            return (p.t < t_end) & p.finite & p.posed & (p.cell < 0) & (p.steps < max_steps)
+            return (p.t < length) & p.finite & p.posed & (p.cell < 0) & (p.steps < max_steps)
 
         def advance(p: _Progress) -> _Progress:
-            left = t_end - p.t
-            now = rate_at(p.t, p.u)
+            left = length - p.t
+            now = rate_at(t_begin + p.t, p.u)
             trial = jnp.minimum(left, cfl / jnp.maximum(now, 1e-30))
             # A boundary value may grow within the step, from zero even: look where it leads.
-            rate = jnp.maximum(now, rate_at(p.t + trial, p.u))
+            rate = jnp.maximum(now, rate_at(t_begin + p.t + trial, p.u))
             wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
             posed = ~jnp.isnan(rate)
             count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the loop then ends
-            dt = left / count
-            u_next = tiled_step(stepper, field, p.t, p.u, dt)
-            t_next = jnp.where(count == 1, t_end, p.t + dt)
+            t_next = jnp.where(count == 1, length, p.t + left / count)
+            dt = t_next - p.t
+            u_next = tiled_step(stepper, field, t_begin + p.t, p.u, dt)
             finite = jnp.all(jnp.isfinite(u_next))
-            cell = _lost_cell(field, u_next)
+            cell = lost_cell(field, u_next)
+            good = finite & posed & (cell < 0)
             return _Progress(
                 t=t_next,
                 u=u_next,
@@ -178,14 +184,14 @@ def cfl_steps(
                 steps=p.steps + 1,
                 finite=finite,
                 posed=posed,
-                failed_at=jnp.where(finite & posed & (cell < 0), p.failed_at, t_next),
+                failed_at=jnp.where(good, p.failed_at, t_begin + t_next),
                 cell=cell,
             )
 
-        last = eqxi.while_loop(
-            unfinished, advance, progress, max_steps=max_steps, kind="checkpointed"
-        )
-        return last, last.u
+        first = eqx.tree_at(lambda p: p.t, progress, jnp.zeros_like(t_begin))
+        last = eqxi.while_loop(unfinished, advance, first, max_steps=max_steps, kind="checkpointed")
+        reached = jnp.where(last.t < length, t_begin + last.t, t_end)
+        return eqx.tree_at(lambda p: p.t, last, reached), last.u
 
     initial = _start(field, u0, t0)
     last, states = lax.scan(interval, initial, save_at)

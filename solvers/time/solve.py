@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..finite_volume import FiniteVolume
 from .explicit import cfl_steps, equal_steps
-from .implicit import Implicit
+from .implicit import AbstractErrorControlled
 from .solution import Outcome, Solution, Status
 from .stepper import SSPRK3, AbstractExplicit, AbstractStepper
 
@@ -47,7 +47,8 @@ def solve(
         steps: with a number, that many equal steps between consecutive save times (and from t0 to
             the first one); the fast path. A step beyond the stepper's CFL limit is reported.
         max_steps: most steps the CFL-controlled or implicit loop takes.
-        stepper: `SSPRK3` (default), `SSPRK2`, `SSPRK1`, or `Implicit` for stiff diffusion.
+        stepper: `SSPRK3` (default), `SSPRK2`, `SSPRK1`; for stiff diffusion `Implicit`, or `IMEX`
+            where there is convection too.
         throw: raise when the solve fails; otherwise the status says so, and the states from
             there on mean nothing.
 
@@ -56,6 +57,16 @@ def solve(
         equinox.EquinoxRuntimeError: for failures found on the way, where `throw`.
     """
     stepper = SSPRK3() if stepper is None else stepper
+    if not isinstance(field, FiniteVolume):
+        raise TypeError(
+            f"solve expected field to be a FiniteVolume, got {field!r}; build one from a law, a grid and "
+            "a boundary."
+        )
+    if not isinstance(stepper, AbstractExplicit | AbstractErrorControlled):
+        raise TypeError(
+            "solve expected stepper to be SSPRK1(), SSPRK2(), SSPRK3(), Implicit() or IMEX(), got "
+            f"{stepper!r}; use an instance of one of these."
+        )
     u0 = jnp.asarray(u0)
     if not jnp.issubdtype(u0.dtype, jnp.floating):
         raise ValueError(
@@ -93,13 +104,9 @@ def _integrate(
             states, status = cfl_steps(field, u0, t0, times, stepper, cfl, max_steps)
         else:
             states, status = equal_steps(field, u0, t0, times, stepper, steps)
-    elif isinstance(stepper, Implicit):
-        states, status = stepper.integrate(field, u0, t0, times, max_steps)
     else:
-        raise TypeError(
-            "solve expected stepper to be SSPRK1, SSPRK2, SSPRK3 or Implicit, got "
-            f"{type(stepper).__name__}; use one of these."
-        )
+        assert isinstance(stepper, AbstractErrorControlled)
+        states, status = stepper.integrate(field, u0, t0, times, max_steps)
     # Traced times cannot be checked when the call is made.
     ends_ok = jnp.isfinite(t0) & jnp.isfinite(t1) & (t0 < t1)
     ordered = jnp.all(jnp.diff(times) > 0) & (times[0] >= t0) & (times[-1] <= t1)
@@ -118,7 +125,7 @@ def _check_options(
             f"{cfl}; beyond the limit the scheme is unstable, choose for example cfl=0.4."
         )
     for name, value in (("steps", steps), ("max_steps", max_steps)):
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(
                 f"solve expected {name} to be a whole number >= 1, got {value}; "
                 f"ask for at least one step."
@@ -133,7 +140,7 @@ def _check_times(t0: ArrayLike, t1: ArrayLike, save_at: ArrayLike | Sequence[flo
     times = np.atleast_1d(np.asarray(save_at, dtype=float))
     if start.ndim or stop.ndim or times.ndim != 1 or times.size == 0:
         raise ValueError(
-            "solve expected scalars t0 and t1 and one axis of save times, got shapes "
+            "solve expected scalars t0 and t1 and one axis of one or more save times, got shapes "
             f"{start.shape}, {stop.shape} and {times.shape}; use jax.vmap for batches."
         )
     if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
@@ -142,6 +149,6 @@ def _check_times(t0: ArrayLike, t1: ArrayLike, save_at: ArrayLike | Sequence[flo
         )
     if not (np.all(np.diff(times) > 0) and start <= times[0] and times[-1] <= stop):
         raise ValueError(
-            f"solve expected strictly increasing save_at within [{start}, {stop}], got times from "
-            f"{times[0]} to {times[-1]}; sort them, remove duplicates and stay within [t0, t1]."
+            f"solve expected strictly increasing save_at within [{start}, {stop}], got {times}; sort "
+            "them, remove duplicates and NaN, and stay within [t0, t1]."
         )

@@ -4,8 +4,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from solvers import Dirichlet, FiniteVolume, Grid, Implicit, Neumann, Outcome, Periodic, solve
-from solvers.laws import Diffusion, Stefan
+from solvers import (
+    IMEX,
+    Dirichlet,
+    FiniteVolume,
+    Grid,
+    Implicit,
+    Neumann,
+    Outcome,
+    Periodic,
+    Wall,
+    cell_averages,
+    solve,
+)
+from solvers.laws import Burgers, Diffusion, ShallowWater, Stefan
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -69,3 +81,53 @@ def test_failure_is_reported():
 def test_bad_tolerances_are_refused():
     with pytest.raises(ValueError, match=r"positive tolerances, got rtol=0\.0"):
         Implicit(rtol=0.0)
+
+
+def test_diffusion_in_two_dimensions_without_a_matrix():
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (24, 24))
+    field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=(Periodic(), Neumann(0.0)))
+    wave = lambda x, y: jnp.cos(2 * jnp.pi * x) * jnp.cos(jnp.pi * y)
+    u0 = cell_averages(wave, grid)[None]
+    solution = solve(field, u0, t1=0.05, stepper=Implicit(rtol=1e-5, atol=1e-7))
+    # Of cell averages, the scheme's own decay, exact in time.
+    rate = 4 * 24**2 * (np.sin(np.pi / 24) ** 2 + np.sin(np.pi / 48) ** 2)
+    np.testing.assert_allclose(solution.states[-1], u0 * np.exp(-0.05 * rate), atol=1e-5)
+    assert solution.status.steps < 100  # explicit steps: 0.05 · 4 · 24² = 115 at CFL 1
+
+
+def test_stiff_diffusion_in_a_flow_agrees_with_explicit_steps():
+    grid = Grid.uniform(0.0, 1.0, 64)
+    u0 = cell_averages(lambda x: jnp.sin(2 * jnp.pi * x), grid)[None]
+    field = FiniteVolume(law=Burgers(0.3), grid=grid, boundary=(Dirichlet(0.0), Dirichlet(0.0)))
+    mixed = solve(field, u0, t1=0.1, stepper=IMEX(rtol=1e-5, atol=1e-7))
+    explicit = solve(field, u0, t1=0.1)
+    np.testing.assert_allclose(mixed.states, explicit.states, atol=1e-4)
+    assert mixed.status.steps * 5 < explicit.status.steps
+
+
+def test_ill_posed_laws_and_negative_depths_are_reported():
+    grid = Grid.uniform(0.0, 1.0, 8)
+
+    @jax.jit
+    def outcome(k):
+        field = FiniteVolume(law=Diffusion(k), grid=grid, boundary=Neumann(0.0))
+        u0 = jnp.asarray(grid.centers[0])[None]
+        return solve(field, u0, t1=0.001, stepper=Implicit(), throw=False).status.outcome
+
+    assert outcome(-0.1) == Outcome.ill_posed
+    water = FiniteVolume(law=ShallowWater(9.81), grid=grid, boundary=Wall())
+    h = jnp.where(jnp.asarray(grid.centers[0]) < 0.5, 1.0, -0.5)
+    status = solve(water, jnp.stack([h, 0.0 * h]), t1=0.001, stepper=Implicit(), throw=False).status
+    assert status.outcome == Outcome.not_positive
+    assert status.cell == 4
+
+
+def test_single_precision_states_late_in_double_precision_time():
+    grid = Grid.uniform(0.0, 1.0, 16)
+    field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=Neumann(0.0))
+    u0 = jnp.asarray(np.cos(np.pi * grid.centers[0]), jnp.float32)[None]
+    stepper = Implicit(rtol=1e-4, atol=1e-6)
+    early = solve(field, u0, t1=0.1, stepper=stepper).states
+    late = solve(field, u0, t0=1000.0, t1=1000.1, stepper=stepper).states
+    assert late.dtype == jnp.float32
+    np.testing.assert_allclose(late, early, atol=1e-5)

@@ -262,7 +262,7 @@ def test_boundary_values_that_grow_from_nothing_are_seen_in_time():
         ({"save_at": [0.5, 0.5]}, "strictly increasing save_at"),
         ({"save_at": [0.5, 1.5]}, "stay within"),
         ({"save_at": [-0.5]}, "stay within"),
-        ({"save_at": []}, "one axis of save times"),
+        ({"save_at": []}, "one axis of one or more save times"),
     ],
 )
 def test_bad_options_are_refused_when_the_call_is_made(options, message):
@@ -314,3 +314,34 @@ def test_traced_parameters_that_make_the_equation_ill_posed_are_reported(steps):
     assert outcome(0.1) == Outcome.success
     assert outcome(-0.01) == Outcome.ill_posed
     assert outcome(float("nan")) != Outcome.success
+
+
+def test_the_clock_does_not_matter_in_single_precision():
+    """The law is autonomous: a solve at t = 1000, where an ulp is a step, is one at t = 0."""
+    grid = Grid.uniform(0.0, 1.0, 32)
+    field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=Periodic())
+    u0 = jnp.sin(2 * jnp.pi * jnp.asarray(grid.centers[0], jnp.float32))[None]
+    with jax.enable_x64(False):
+        # Differences of these times are exact in single precision.
+        runs = [
+            solve(field, u0, t0=t0, t1=t0 + 0.015625, steps=None).states[-1] for t0 in (0.0, 1024.0)
+        ]
+    np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6, atol=1e-6)
+
+
+def test_arguments_that_are_of_another_kind_are_refused():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    field = FiniteVolume(law=Diffusion(1.0), grid=grid, boundary=Periodic())
+    u0 = jnp.ones((1, 8))
+    for stepper in (SSPRK3, "rk4"):
+        with pytest.raises(TypeError):  # in the suite, the types are checked before
+            solve(field, u0, t1=1.0, stepper=stepper)
+    with pytest.raises(TypeError):
+        solve(lambda t, u: u, u0, t1=1.0)
+    with pytest.raises(ValueError, match="one axis of one or more save times"):
+        solve(field, u0, t1=1.0, save_at=[])
+    assert solve(field, u0, t1=0.001, steps=np.int64(2)).status.ok
+    with pytest.raises(ValueError, match="expected to be real, got complex"):
+        Diffusion(1.0 + 1.0j)
+    with pytest.raises(TypeError):
+        MUSCL("minmod")
