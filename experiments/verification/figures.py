@@ -1,0 +1,1 @@
+"""Two pages: profiles beside the exact solutions, and errors against the number of cells."""
