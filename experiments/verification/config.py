@@ -7,7 +7,7 @@ Cells = tuple[int, ...]
 
 @dataclass(frozen=True)
 class VerificationConfig:
-    """The cells an axis of each case, from coarse to fine; two at least, so that there is an order.
+    """The cells an axis of each case, from coarse to fine; two for an order.
 
     Args:
         seeds: one; nothing is drawn at random.
@@ -55,9 +55,9 @@ class VerificationConfig:
         for name, cells in vars(self).items():
             if name in ("seeds", "lake", "shu_osher_fine") or (name == "cavity_1000" and not cells):
                 continue
-            if len(cells) < 2 or list(cells) != sorted(set(cells)) or cells[0] < 8:
+            if not cells or list(cells) != sorted(set(cells)) or cells[0] < 8:
                 raise ValueError(
-                    f"VerificationConfig expected {name} to be two or more growing numbers of at least "
+                    f"VerificationConfig expected {name} to be growing numbers of at least "
                     f"8 cells, got {cells}; list the grids from coarse to fine."
                 )
         if any(self.shu_osher_fine % n or n % 10 for n in self.shu_osher):
@@ -69,23 +69,24 @@ class VerificationConfig:
 
 
 PRESETS = {
+    # Grids with a reference where there is one; compiling takes most of the time.
     "smoke": VerificationConfig(
-        advection=(32, 64),
-        burgers=(32, 64),
-        viscous=(20, 40),
-        barenblatt=(50, 100),
-        porous=(50, 100),
-        stefan=(50, 100),
+        advection=(32,),
+        burgers=(32,),
+        viscous=(40,),
+        barenblatt=(25, 50),
+        porous=(200,),
+        stefan=(400,),
         heat=(16, 32),
-        plate=(10, 20),
-        tubes=(100, 200),
-        shu_osher=(50, 100),
-        shu_osher_fine=400,
-        vortex=(16, 32),
+        plate=(20,),
+        tubes=(100,),
+        shu_osher=(100,),
+        shu_osher_fine=200,
+        vortex=(16,),
         dam_breaks=(50, 100),
-        sound=(16, 32),
+        sound=(32,),
         taylor_green=(8, 16),
-        cavity_100=(16, 32),
+        cavity_100=(32,),
         cavity_1000=(),
     ),
     "cpu": VerificationConfig(),

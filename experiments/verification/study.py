@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.verification.references import REFERENCES
 from solvers import Grid
 
 UPWIND = "first-order upwind"
@@ -51,12 +52,16 @@ class Study(NamedTuple):
 
     @property
     def row(self) -> dict[str, float]:
-        """Finest grid, the error there, the order between the two finest and over all grids."""
+        """Finest grid, the error there and that of others, the order of the two finest and of all grids."""
         row: dict[str, float] = {"cells": self.cells[-1], "error": self.errors[-1]}
-        if self.converges and len(self.cells) > 1:
+        grids = len(self.errors) if self.converges else 0
+        if grids > 1:
             row["order"] = self._order(-2)
-        if self.converges and len(self.cells) > 2:
+        if grids > 2:
             row["mean order"] = self._order(0)
+        reference = REFERENCES.get(self.name, {}).get(self.cells[-1])
+        if reference is not None:
+            row["reference"] = reference
         return row
 
     def _order(self, first: int) -> float:
@@ -73,9 +78,7 @@ def mean_error(grid: Grid, computed: Array, exact: Array) -> float:
     return float(grid.integrate(jnp.abs(computed - exact)) / np.sum(grid.volumes))
 
 
-def study(
-    case: str, scheme: str, cells: Sequence[int], solve_on: Callable[[int], Solved]
-) -> Study:
+def study(case: str, scheme: str, cells: Sequence[int], solve_on: Callable[[int], Solved]) -> Study:
     """Solve a case on every grid and compare.
 
     Args:
@@ -92,4 +95,3 @@ def study(
         arrays = (coarse.centers[0], computed, fine.centers[0], exact)
         profile = Profile(*(np.asarray(array) for array in arrays))
     return Study(case, scheme, tuple(cells), errors, profile)
-

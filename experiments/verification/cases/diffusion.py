@@ -30,7 +30,9 @@ def diffusion(config: VerificationConfig) -> Iterator[Study]:
     yield study("heat, decay of a mode", "central", config.heat, heat_mode)
     n = config.heat[-1]
     deviation = discrete_decay(n)
-    yield Study("heat, decay rate of the grid", "forward Euler", (n,), (deviation,), converges=False)
+    yield Study(
+        "heat, decay rate of the grid", "forward Euler", (n,), (deviation,), converges=False
+    )
     yield study("Stokes' oscillating plate", "central", config.plate, oscillating_plate)
     for power in (2, 3):
         run = _with(barenblatt, power)
@@ -89,7 +91,7 @@ def barenblatt(n: int, power: int) -> Solved:
 
 
 def travelling_front(n: int, m: int) -> Solved:
-    """u = (m (t − x)₊)^{1/m} of u_t = (u^m u_x)_x on [0, 1], from t = 0.1 to 0.5."""
+    """The front u = (m (t − x)₊)^{1/m} of u_t = (u^m u_x)_x on [0, 1], from t = 0.1 to 0.5."""
     law, grid = PorousMedium(float(m)), Grid.uniform(0.0, 1.0, n)
     ends = (Dirichlet(lambda t: law.travelling_wave(t, jnp.array(0.0))), Dirichlet(0.0))
     field = FiniteVolume(law=law, grid=grid, boundary=ends)

@@ -62,7 +62,7 @@ def equal_steps(n: int, coarsest: int, scheme: Scheme) -> int:
 
 
 def advected_sine(n: int, scheme: Scheme) -> Solved:
-    """u = sin 2πx, at speed one, once around [0, 1]."""
+    """The sine u = sin 2πx, at speed one, once around [0, 1]."""
     grid = Grid.uniform(0.0, 1.0, n)
     field = FiniteVolume(law=Advection(1.0), grid=grid, boundary=Periodic(), reconstruction=scheme)
     u0 = cell_averages(lambda x: jnp.sin(2.0 * jnp.pi * x), grid)
@@ -71,7 +71,7 @@ def advected_sine(n: int, scheme: Scheme) -> Solved:
 
 
 def breaking_sine(n: int, scheme: Scheme) -> Solved:
-    """u₀ = 1 + ½ sin x on [0, 2π] at t = 1; it breaks at t = 2."""
+    """From u₀ = 1 + ½ sin x on [0, 2π] at t = 1; it breaks at t = 2."""
     initial = lambda x: 1.0 + 0.5 * jnp.sin(x)
     grid = Grid.uniform(0.0, 2.0 * np.pi, n)
     field = FiniteVolume(law=Burgers(), grid=grid, boundary=Periodic(), reconstruction=scheme)
