@@ -12,7 +12,6 @@ from jaxsci.plots.style import COLORS
 
 Families = Mapping[str, Sequence[Study]]
 
-# Slopes that are drawn for the eye: order, and where they start as a share of the largest error.
 _LOOKS = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">")
 
 
@@ -58,7 +57,7 @@ def convergence(families: Families, path: Path) -> None:
     columns = 2
     rows = -(-len(lines) // columns)
     with plots.style():
-        figure = Figure(figsize=(5.2 * columns, 3.6 * rows), layout="constrained")
+        figure = Figure(figsize=(5.4 * columns, 4.4 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (name, family) in zip(panels, lines.items(), strict=False):
             _lines(axes, name, family)
@@ -78,10 +77,24 @@ def _lines(axes: Axes, name: str, family: Sequence[Study]) -> None:
             markersize=4,
             label=study.name,
         )
+    _slopes(axes, family)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    cells = sorted({n for study in family for n in study.cells})
-    axes.set_xticks(cells, [str(n) for n in cells])
-    axes.minorticks_off()
+    axes.xaxis.set_major_formatter(lambda n, _: f"{n:.0f}")
     axes.set(xlabel="cells an axis", ylabel="error", title=name)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=7)
+
+
+def _slopes(axes: Axes, family: Sequence[Study]) -> None:
+    """Grey lines of first, second and, where it is reached, fifth order, from one point."""
+    first = min(n for study in family for n in study.cells)
+    last = max(n for study in family for n in study.cells)
+    top = 2.0 * max(study.errors[0] for study in family)
+    steepest = max(study.row["order"] for study in family)
+    for order in (1, 2, 5):
+        if order <= steepest + 0.5:
+            bottom = top * (first / last) ** order
+            axes.plot([first, last], [top, bottom], ":", color="#888888", linewidth=1.0)
+            axes.annotate(
+                f"{order}", (last, bottom), xytext=(3, 0), textcoords="offset points", va="center"
+            )

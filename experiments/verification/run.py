@@ -14,7 +14,6 @@ from experiments.verification.figures import convergence, profiles
 from experiments.verification.study import UPWIND, Study
 from jaxsci.experiment import Experiment, Rows
 
-HERE = Path(__file__).parent
 FAMILIES = {
     "transport": cases.transport,
     "diffusion": cases.diffusion,
@@ -39,7 +38,7 @@ def run_seed(config: VerificationConfig, seed: int, out: Path) -> Rows:
 EXPERIMENT = Experiment(
     name="solvers",
     claim="The solvers converge to exact solutions at their order, with errors that others measured.",
-    directory=HERE,
+    directory=Path(__file__).parent,
     presets=PRESETS,
     run_seed=run_seed,
     baseline=f"advection of a sine, {UPWIND}",
