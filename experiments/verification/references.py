@@ -4,7 +4,8 @@ They are the L1 norm of `study` in double precision, with the van Leer limiter, 
 that the cases use.
 """
 
-# Stated as dx Σ|e| for the Barenblatt profile, whose domain is 12 long.
+# For the Barenblatt profile the numbers are read as dx Σ|e| on a domain 12 long. The source does not say; as
+# means over the domain, like the others, they would be ten times ours on every grid: the stricter reading.
 _LENGTH = 12.0
 
 REFERENCES: dict[str, dict[int, float]] = {
