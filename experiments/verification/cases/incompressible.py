@@ -75,6 +75,8 @@ def lid_driven(reynolds: int, cells: Sequence[int]) -> Study:
         y, u = cavity(reynolds=float(reynolds), cells=n).vertical_profile
         profiles.append((y, np.asarray(u)))
         errors.append(float(np.max(np.abs(CubicSpline(y, u)(GHIA[:, 0]) - table))))
-    profile = Profile(profiles[0][0], profiles[0][1], GHIA[::-1, 0], table[::-1])
+    y = np.linspace(0.0, 1.0, 201)
+    published = CubicSpline(GHIA[::-1, 0], table[::-1])(y)
+    profile = Profile(profiles[0][0], profiles[0][1], y, published)
     case, scheme = f"cavity, Re = {reynolds}", "central, largest deviation"
     return Study(case, scheme, tuple(cells), tuple(errors), profile, converges=False)
