@@ -54,6 +54,8 @@ def convergence(families: Families, path: Path) -> None:
         for name, family in families.items()
     }
     lines = {name: family for name, family in lines.items() if family}
+    if not lines:  # one grid a case has no lines
+        return
     columns = 2
     rows = -(-len(lines) // columns)
     with plots.style():
