@@ -43,7 +43,8 @@ def plot(
 ) -> Axes:
     """Draw a solution: in one dimension all save times, from dark to light; in two one of them.
 
-        plot(solution, grid, channel=lambda u: law.to_primitive(u)[2], quantity="pressure")
+    ``plot(solution, grid, channel=lambda u: law.to_primitive(u)[2], quantity="pressure")`` draws what
+    is computed from the state.
 
     Args:
         solution: of `solvers.solve`, `solvers.incompressible.solve` or `solvers.incompressible.steady`.
