@@ -58,7 +58,7 @@ reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRES
 	done; \
 	exit $$status
 
-reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-heat (PRESET=smoke, cpu or paper)
+reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper)
 	$(RUN) jaxsci run $* --preset $(PRESET)
 
 smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch

@@ -88,8 +88,9 @@ def provenance(record: Record) -> str:
         if at["commit"]
     )
     minutes = f"{record.wall_time_s / 60:.1f} minutes"
+    statistics = "mean ± standard error over " if len(record.seeds) > 1 else ""
     return (
-        f"`{record.command}`: mean ± standard error over {plural(len(record.seeds), 'seed')}, "
+        f"`{record.command}`: {statistics}{plural(len(record.seeds), 'seed')}, "
         f"{minutes}{', last session only' if record.resumed else ''} on {listed(machines)}, "
         f"commit {listed(commits)}."
     )

@@ -34,7 +34,8 @@ class Estimate:
         return cls(mean=mean, standard_error=math.sqrt(variance / n))
 
     def __str__(self) -> str:
-        mean = f"{self.mean:#.3g}".rstrip(".")
+        count = self.mean.is_integer() and abs(self.mean) >= 10
+        mean = f"{self.mean:.0f}" if count else f"{self.mean:#.3g}".rstrip(".")
         return mean if self.standard_error is None else f"{mean} ± {self.standard_error:.2g}"
 
 

@@ -1,0 +1,1 @@
+"""Verification: every scheme of `solvers` against exact solutions, published tables and measured errors."""
