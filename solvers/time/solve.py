@@ -25,7 +25,7 @@ def solve(
     t1: ArrayLike,
     save_at: ArrayLike | Sequence[float] | None = None,
     cfl: float = 0.4,
-    steps: int | None = None,
+    steps: int | np.integer | None = None,
     max_steps: int = 100_000,
     stepper: AbstractStepper | None = None,
     throw: bool = True,
@@ -74,6 +74,7 @@ def solve(
         )
     field.check_state(u0)
     _check_options(field, cfl, steps, max_steps, stepper)
+    steps = None if steps is None else int(steps)
     save_at = t1 if save_at is None else save_at
     _check_times(t0, t1, save_at)
     dtype = jnp.result_type(float)
@@ -115,7 +116,11 @@ def _integrate(
 
 
 def _check_options(
-    field: FiniteVolume, cfl: float, steps: int | None, max_steps: int, stepper: AbstractStepper
+    field: FiniteVolume,
+    cfl: float,
+    steps: int | np.integer | None,
+    max_steps: int,
+    stepper: AbstractStepper,
 ) -> None:
     limit = stepper.cfl_limit(field)
     if not (math.isfinite(cfl) and 0 < cfl <= limit):
