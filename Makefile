@@ -6,6 +6,7 @@ PRESET ?= cpu
 JOBS ?= 2
 VENV ?= .venv
 LOWEST := .venv-lowest
+PEERS := .venv-peers
 
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
@@ -20,7 +21,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help venv reproduce smoke tables test test-all test-lowest check format bench docs clean
+.PHONY: help venv peers reproduce smoke tables test test-all test-lowest check format bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +47,13 @@ $(VENV)/.docs: $(INSTALLED)
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(call install,$(LOWEST),constraints-lowest.txt,.[test])
 
+peers: $(PEERS)/.installed ## Make the environment of the codes that reproduce-solver-speed is compared with
+
+$(PEERS)/.installed: constraints-peers.txt
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-peers.txt
+	@touch $@
+
 reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRESET=cpu)
 	@status=0; \
 	for name in $(MAIN); do \
@@ -57,6 +65,8 @@ reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRES
 		find results/$$name/$(PRESET) -name '*.png' 2>/dev/null | sort | sed 's/^/Figure: /'; \
 	done; \
 	exit $$status
+
+reproduce-solver-speed: $(PEERS)/.installed
 
 reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper)
 	$(RUN) jaxsci run $* --preset $(PRESET)
@@ -100,6 +110,6 @@ docs: $(VENV)/.docs ## The documentation, into docs/_build/html
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html
 
 clean: ## Remove environments, caches and builds; results stay
-	rm -rf $(VENV) $(LOWEST) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(LOWEST) $(PEERS) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		dist docs/_build docs/jupyter_execute
 	find jaxsci solvers experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
