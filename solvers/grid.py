@@ -88,6 +88,21 @@ class Grid(eqx.Module):
         object.__setattr__(grid, "_spacings", spacings)
         return grid
 
+    def first_block(self, counts: Sequence[int]) -> "Grid":
+        """The block at the lower end, when each axis a is cut into counts[a] blocks of equal cells.
+
+        Args:
+            counts: one number an axis, which divides that of the cells.
+        """
+        block = Grid(
+            *(
+                faces[: (len(faces) - 1) // count + 1]
+                for faces, count in zip(self.axes, counts, strict=True)
+            )
+        )
+        object.__setattr__(block, "_spacings", self._spacings)
+        return block
+
     @property
     def ndim(self) -> int:
         """Number of space dimensions."""

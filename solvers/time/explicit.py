@@ -40,7 +40,7 @@ class _Progress(eqx.Module):
 
 
 def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
-    finite = jnp.all(jnp.isfinite(u0))
+    finite = field.everywhere(jnp.all(jnp.isfinite(u0)))
     cell = _lost_cell(field, u0)
     return _Progress(
         t=t0,
@@ -61,7 +61,8 @@ def _lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
     if good is None:
         return none
     # The search is rarely run: `all` vectorises, `argmin` does not.
-    return lax.cond(jnp.all(good), lambda: none, lambda: jnp.argmin(good.ravel()).astype(jnp.int32))
+    lost = lambda: jnp.argmin(good.ravel()).astype(jnp.int32)
+    return field.first_cell(lax.cond(jnp.all(good), lambda: none, lost))
 
 
 def checkpointed_scan(advance: Callable[..., Any], carry: Any, length: int) -> Any:
@@ -119,7 +120,7 @@ def equal_steps(
 
         carry = (progress.u, progress.cfl, progress.posed, progress.failed_at, progress.cell)
         u, cfl, posed, failed_at, cell = checkpointed_scan(advance, carry, steps)
-        finite = jnp.all(jnp.isfinite(u))
+        finite = field.everywhere(jnp.all(jnp.isfinite(u)))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
         count = progress.steps + steps
         return _Progress(t_end, u, cfl, count, finite, posed, failed_at, cell), u
@@ -168,7 +169,7 @@ def cfl_steps(
             dt = left / count
             u_next = stepper.step(field, p.t, p.u, dt)
             t_next = jnp.where(count == 1, t_end, p.t + dt)
-            finite = jnp.all(jnp.isfinite(u_next))
+            finite = field.everywhere(jnp.all(jnp.isfinite(u_next)))
             cell = _lost_cell(field, u_next)
             return _Progress(
                 t=t_next,
