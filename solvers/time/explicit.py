@@ -18,7 +18,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from ..finite_volume import FiniteVolume
+from ..finite_volume.blocks import Block
 from ..laws.law import State
+from .checkpointed import checkpointed_while
 from .solution import Outcome, Status, first_failure
 from .stepper import AbstractExplicit
 
@@ -182,9 +184,12 @@ def cfl_steps(
                 cell=cell,
             )
 
-        last = eqxi.while_loop(
-            unfinished, advance, progress, max_steps=max_steps, kind="checkpointed"
-        )
+        if isinstance(field, Block):
+            last = checkpointed_while(unfinished, advance, progress, max_steps)
+        else:
+            last = eqxi.while_loop(
+                unfinished, advance, progress, max_steps=max_steps, kind="checkpointed"
+            )
         return last, last.u
 
     initial = _start(field, u0, t0)
