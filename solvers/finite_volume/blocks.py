@@ -50,9 +50,10 @@ class Block(FiniteVolume):
         self.names = tuple(mesh.axis_names)
         self.counts = block_counts(field.grid, mesh)
         self.halo = None
+        self.grid = field.grid.first_block(self.counts)
         super().__init__(
             law=field.law,
-            grid=field.grid.first_block(self.counts),
+            grid=self.grid,
             boundary=tuple(
                 tuple(self._own_part(side, axis) for side in pair)
                 for axis, pair in enumerate(field.boundary)
@@ -173,21 +174,20 @@ class Block(FiniteVolume):
         """Index in the grid of the block's first cell along an axis."""
         if self.counts[axis] == 1:
             return 0
-        cells = self.whole.shape[axis] // self.counts[axis]
-        return lax.axis_index(self.names[axis]) * cells
+        return lax.axis_index(self.names[axis]) * self.grid.shape[axis]
 
     def _own_part(self, side: AbstractBoundary, axis: int) -> AbstractBoundary:
         """The condition on the part of a side that the block has."""
         others = [a for a in range(self.whole.ndim) if a != axis]
         if all(self.counts[a] == 1 for a in others):
             return side
-        shape = tuple(self.whole.shape[a] for a in others)
-        own = tuple(self.whole.shape[a] // self.counts[a] for a in others)
-        start = lambda: tuple(self._offset(a) for a in others)
+        whole = tuple(self.whole.shape[a] for a in others)
+        own = tuple(self.grid.shape[a] for a in others)
+        first = tuple(self._offset(a) for a in others)
         if isinstance(side, Dirichlet):
-            return Dirichlet(_OwnPart(side.value, shape, own, start))
+            return Dirichlet(_OwnPart(side.value, whole, own, first))
         if isinstance(side, Neumann):
-            return Neumann(_OwnPart(side.gradient, shape, own, start))
+            return Neumann(_OwnPart(side.gradient, whole, own, first))
         return side
 
 
@@ -195,15 +195,17 @@ class _OwnPart(eqx.Module):
     """The values on a block's part of a side, from those on the whole side."""
 
     value: Value
-    shape: tuple[int, ...] = eqx.field(static=True)
+    whole: tuple[int, ...] = eqx.field(static=True)
     own: tuple[int, ...] = eqx.field(static=True)
-    start: Callable[[], tuple[Any, ...]] = eqx.field(static=True)
+    first: tuple[int | Int[Array, ""], ...]
 
     def __call__(self, t: ArrayLike) -> Array:
         array = jnp.asarray(self.value(t) if callable(self.value) else self.value)
-        if array.shape[1:] != self.shape:
+        if array.shape[1:] != self.whole:
             return array
-        return lax.dynamic_slice(array, (0, *self.start()), (array.shape[0], *self.own))
+        for axis, (first, cells) in enumerate(zip(self.first, self.own, strict=True), 1):
+            array = lax.dynamic_slice_in_dim(array, first, cells, axis)
+        return array
 
 
 def on_mesh(
@@ -248,8 +250,9 @@ def on_mesh(
 def _on_blocks(
     integrate: Callable[..., Any], mesh: Mesh, specs: Any, inputs: Any, static: Any
 ) -> Any:
-    field, u0, args = eqx.combine(inputs, static)
     # Shapes that do not fit are refused in terms of the whole grid, not of a block.
+    whole = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), inputs)
+    field, u0, args = eqx.combine(whole, static)
     eqx.filter_eval_shape(field, args[0], u0)
 
     def on_block(inputs: Any) -> Any:
