@@ -1,23 +1,31 @@
 """Solves on a mesh against the same solves on one device; `test_sharding` runs it in processes.
 
-    python sharded.py LAW [NAME ...]       the cases of a law, or some of them, on 8 devices
-    python sharded.py --process I N PORT   two cases as process I of N, with 8/N devices each
+    python sharded.py LAW [CASE ...] [--gradient] [--process I --port P]
 
-The last line it writes is a JSON object.
+runs the cases of a law, or some of them, on 8 devices of one process, or as process I of two that
+have 4 each. The last line it writes is a JSON object.
 """
 
+import argparse
 import json
 import os
-import sys
 
-PROCESS = [int(word) for word in sys.argv[2:]] if "--process" in sys.argv else [0, 1, 0]
-DEVICES = 8 // PROCESS[1]
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
+parser = argparse.ArgumentParser()
+parser.add_argument("law")
+parser.add_argument("cases", nargs="*")
+parser.add_argument("--gradient", action="store_true")
+parser.add_argument("--process", type=int)
+parser.add_argument("--port", type=int)
+ARGS = parser.parse_args()
+COUNT = 8 if ARGS.process is None else 4
+# Before jax starts.
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={COUNT}"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh
 
 jax.config.update("jax_platforms", "cpu")
@@ -164,17 +172,19 @@ def case(law, name, mesh, gradient):
 
 
 def distance(a, b):
+    b = b if b.is_fully_addressable else process_allgather(b, tiled=True)
     a, b = (np.asarray(v, dtype=float) for v in (a, b))
     return float(np.max(np.abs(a - b)) / max(np.max(np.abs(a)), 1e-300)) if np.any(a != b) else 0.0
 
 
 def main():
-    law, *names = sys.argv[1:]
-    gradient = "--gradient" in names
-    names = [name for name in names if name != "--gradient"] or list(CASES)
+    if ARGS.process is not None:
+        jax.distributed.initialize(f"localhost:{ARGS.port}", 2, ARGS.process)
+    names = ARGS.cases or list(CASES)
     devices = np.array(jax.devices())
     meshes = {1: Mesh(devices, ("x",)), 2: Mesh(devices.reshape(4, 2), ("x", "y"))}
-    print(json.dumps({name: case(law, name, meshes[CASES[name][0]], gradient) for name in names}))
+    run = lambda name: case(ARGS.law, name, meshes[CASES[name][0]], ARGS.gradient)
+    print(json.dumps({name: run(name) for name in names}))
 
 
 if __name__ == "__main__":
