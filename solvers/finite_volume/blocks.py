@@ -93,7 +93,7 @@ class Block(FiniteVolume):
             return super()._flux_and_push(t, u, axis)
         halo = self._exchange(u, axis, stencil_width(self))
         block = eqx.tree_at(lambda b: b.halo, self, halo, is_leaf=lambda leaf: leaf is None)
-        return super(Block, block)._flux_and_push(t, u, axis)
+        return FiniteVolume._flux_and_push(block, t, u, axis)
 
     def _padded(self, t: ArrayLike, w: State, axis: int) -> Slab:
         padded = super()._padded(t, w, axis)
@@ -135,9 +135,7 @@ class Block(FiniteVolume):
     def _centers(self, dtype: Any) -> list[Array]:
         return [
             lax.dynamic_slice_in_dim(jnp.asarray(c, dtype=dtype), self._offset(axis), cells)
-            for axis, (c, cells) in enumerate(
-                zip(self.whole.centers, self.grid.shape, strict=True)
-            )
+            for axis, (c, cells) in enumerate(zip(self.whole.centers, self.grid.shape, strict=True))
         ]
 
     def _exchange(self, u: Array, axis: int, width: int) -> tuple[Slab, Slab]:

@@ -16,6 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import eval_jaxpr
 from jaxtyping import Array, Bool, Int
 
 Carry = TypeVar("Carry")
@@ -70,7 +71,9 @@ def checkpointed_while(
 
         total = jax.tree.map(jnp.zeros_like, eqx.filter(stepped, eqx.is_inexact_array))
         # The cotangents of whole numbers are none.
-        real = [c if eqx.is_inexact_array(x) else None for c, x in zip(cotangents, starts, strict=True)]
+        real = [
+            c if eqx.is_inexact_array(x) else None for c, x in zip(cotangents, starts, strict=True)
+        ]
         total, real = lax.fori_loop(0, blocks, through_block, (total, real))
         return [None] * len(tested), total, real
 
@@ -84,7 +87,7 @@ def _explicit(
 ) -> tuple[Callable[[Leaves, Leaves], Leaves], Leaves]:
     """The function of what it closes over and of its argument, as lists, and what it closes over."""
     closed = jax.make_jaxpr(function)(carry)
-    return lambda consts, x: jax.core.eval_jaxpr(closed.jaxpr, consts, *x), list(closed.consts)
+    return lambda consts, x: eval_jaxpr(closed.jaxpr, consts, *x), list(closed.consts)
 
 
 def _recorded(

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, ArrayLike, Float
 
 from ..finite_volume import FiniteVolume
@@ -83,8 +82,8 @@ def solve(
     limit = jnp.asarray(cfl, dtype)
     inputs = (field, u0, start, stop, times, limit, steps, max_steps, stepper)
     if mesh is not None:
-        states, status = on_mesh(_integrate_or_raise if throw else _integrate, mesh, *inputs)
-        return Solution(times, states, status)
+        states, status = on_mesh(_integrate, mesh, *inputs)
+        return Solution(times, _raised(states, status, mesh) if throw else states, status)
     states, status = _integrate(*inputs)
     if throw:
         states = status.outcome.error_if(states, ~status.ok)
@@ -122,10 +121,29 @@ def _integrate(
     return states, eqx.tree_at(lambda s: s.outcome, status, outcome)
 
 
-def _integrate_or_raise(*inputs: Any) -> tuple[Float[Array, "time channels *space"], Status]:
-    """`_integrate`, with the failure raised where the states are: on each device of a mesh."""
-    states, status = _integrate(*inputs)
-    return status.outcome.error_if(states, ~status.ok), status
+def _raised(
+    states: Float[Array, "time channels *space"], status: Status, mesh: Mesh
+) -> Float[Array, "time channels *space"]:
+    """The states of a mesh, unless the solve failed; they stay where they are."""
+    if isinstance(status.outcome == Outcome.success, Tracer):
+        return _raised_on_devices(states, status, mesh)
+    here = jax.tree.map(jnp.asarray, jax.device_get(status))
+    here.outcome.error_if(here.time, ~here.ok)
+    return states
+
+
+@eqx.filter_jit
+def _raised_on_devices(
+    states: Float[Array, "time channels *space"], status: Status, mesh: Mesh
+) -> Float[Array, "time channels *space"]:
+    split = PartitionSpec(None, None, *mesh.axis_names)
+    return jax.shard_map(
+        lambda states, status: status.outcome.error_if(states, ~status.ok),
+        mesh=mesh,
+        in_specs=(split, PartitionSpec()),
+        out_specs=split,
+        check_vma=False,
+    )(states, status)
 
 
 def _check_options(

@@ -6,6 +6,8 @@ runs the cases of a law, or some of them, on 8 devices of one process, or as pro
 have 4 each. The last line it writes is a JSON object.
 """
 
+# ruff: noqa: E402 (jax reads its flags when it is imported)
+
 import argparse
 import json
 import os
@@ -143,7 +145,12 @@ def case(law, name, mesh, gradient):
     mean, size = initial(d)
     centers = [jnp.asarray(c) for c in np.meshgrid(*grid.centers, indexing="ij")]
     phase = sum((2.0 + axis) * x for axis, x in enumerate(centers))
-    u0 = jnp.stack([m + s * jnp.sin(3.0 * phase + i) for i, (m, s) in enumerate(zip(mean, size))])
+    u0 = jnp.stack(
+        [
+            m + s * jnp.sin(3.0 * phase + i)
+            for i, (m, s) in enumerate(zip(mean, size[: len(mean)], strict=True))
+        ]
+    )
     closed = not make(parameter, grid).has_convection or u0.shape[0] > 1
     sides = boundaries(name.removeprefix("2-D "), d, grid.shape, mean, closed)
 
@@ -152,9 +159,7 @@ def case(law, name, mesh, gradient):
         field = FiniteVolume(
             law=make(parameter, grid), grid=grid, boundary=sides(b), reconstruction=scheme
         )
-        found = solve(
-            field, u0, t1=T1, save_at=(0.4 * T1, T1), steps=steps, mesh=mesh, throw=False
-        )
+        found = solve(field, u0, t1=T1, save_at=(0.4 * T1, T1), steps=steps, mesh=mesh, throw=False)
         weight = jnp.cos(jnp.arange(found.states[-1].size, dtype=float)).reshape(u0.shape)
         return jnp.sum(weight * found.states[-1] ** 2), found
 
@@ -166,7 +171,7 @@ def case(law, name, mesh, gradient):
     assert many.states.sharding.spec == jax.P(None, None, *mesh.axis_names), many.states.sharding
     for key in ("time", "cfl", "steps", "cell"):
         report[key] = distance(getattr(one.status, key), getattr(many.status, key))
-    for key, a, b in zip(("d/du0", "d/dp", "d/db"), slopes, others):
+    for key, a, b in zip(("d/du0", "d/dp", "d/db"), slopes, others, strict=False):
         report[key] = distance(a, b)
     return report
 
@@ -177,12 +182,77 @@ def distance(a, b):
     return float(np.max(np.abs(a - b)) / max(np.max(np.abs(a)), 1e-300)) if np.any(a != b) else 0.0
 
 
+def failures(mesh):
+    """Distances of the statuses of solves that fail, and what is raised."""
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (16, 12))
+    gas = FiniteVolume(law=laws.Euler(), grid=grid, boundary=Outflow())
+    heat = FiniteVolume(law=laws.Diffusion(0.1), grid=grid, boundary=Outflow())
+    calm = jnp.ones((4, *grid.shape)).at[3].set(2.5).at[1:3].set(0.1)
+    warm = 1.0 + calm[1:2] * jnp.asarray(grid.centers[0])[:, None]
+    # Two cells on different devices: the one that comes first is named, 13 · 12 + 9 = 165.
+    lost = calm.at[0, 14, 2].set(-1.0).at[0, 13, 9].set(-1.0)
+    negative = jax.jit(lambda k, mesh: status(heat_of(k), warm, mesh), static_argnums=1)
+    heat_of = lambda k: FiniteVolume(law=laws.Diffusion(k), grid=grid, boundary=Outflow())
+
+    def status(field, u0, mesh, **options):
+        return solve(field, u0, t1=0.5, mesh=mesh, throw=False, **options).status
+
+    report = {
+        "not positive": lambda mesh: status(gas, lost, mesh),
+        "not finite": lambda mesh: status(gas, calm.at[2, 15, 11].set(jnp.nan), mesh),
+        "unstable": lambda mesh: status(heat, warm, mesh, steps=4),
+        "too many steps": lambda mesh: status(heat, warm, mesh, max_steps=3),
+        "ill posed": lambda mesh: negative(jnp.asarray(-1.0), mesh),
+    }
+    found = {}
+    for name, run in report.items():
+        one, many = run(None), run(mesh)
+        pairs = zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True)
+        found[name] = {"ok": not bool(one.ok), "status": max(distance(a, b) for a, b in pairs)}
+        found[name]["cell"] = int(many.cell)
+    try:
+        solve(gas, lost, t1=0.5, mesh=mesh)
+    except RuntimeError as error:
+        found["raised"] = str(error)
+    return found
+
+
+def uses(mesh):
+    """Distances under transformations, and for states and meshes of other kinds."""
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (16, 12))
+    u0 = 1.0 + jnp.sin(jnp.arange(16.0 * 12.0)).reshape(1, 16, 12)
+
+    def end(k, u0, mesh):
+        field = FiniteVolume(law=laws.Diffusion(k), grid=grid, boundary=(Outflow(), Periodic()))
+        return solve(field, u0, t1=T1, steps=8, mesh=mesh).states[-1]
+
+    k, several = jnp.asarray(0.1), jnp.asarray([0.1, 0.05])
+    along = jax.sharding.NamedSharding(mesh, jax.P(None, "x", "y"))
+    explicit = jax.make_mesh((4, 2), ("x", "y"), axis_types=(jax.sharding.AxisType.Explicit,) * 2)
+    one, devices = end(k, u0, None), mesh.devices
+    push = lambda mesh: jax.jvp(lambda k: end(k, u0, mesh), (k,), (k,))[1]
+    batch = lambda mesh: jax.vmap(lambda k: end(k, u0, mesh))(several)
+    return {
+        "jit": distance(one, jax.jit(lambda k: end(k, u0, mesh))(k)),
+        "vmap": distance(batch(None), batch(mesh)),
+        "forward mode": distance(push(None), push(mesh)),
+        "split state": distance(one, end(k, jax.device_put(u0, along), mesh)),
+        "state of one device": distance(one, end(k, jax.device_put(u0, devices[0, 0]), mesh)),
+        "explicit axes": distance(one, end(k, u0, explicit)),
+        "fewer axes": distance(one, end(k, u0, Mesh(devices.ravel(), ("x",)))),
+        "an axis of one": distance(one, end(k, u0, Mesh(devices[:1], ("x", "y")))),
+    }
+
+
 def main():
     if ARGS.process is not None:
         jax.distributed.initialize(f"localhost:{ARGS.port}", 2, ARGS.process)
     names = ARGS.cases or list(CASES)
     devices = np.array(jax.devices())
     meshes = {1: Mesh(devices, ("x",)), 2: Mesh(devices.reshape(4, 2), ("x", "y"))}
+    if ARGS.law in ("failures", "uses"):
+        print(json.dumps({"failures": failures, "uses": uses}[ARGS.law](meshes[2])))
+        return
     run = lambda name: case(ARGS.law, name, meshes[CASES[name][0]], ARGS.gradient)
     print(json.dumps({name: run(name) for name in names}))
 
