@@ -69,8 +69,8 @@ LAWS = {
     "Burgers": (lambda p, grid: laws.Burgers(0.05 * p), 0.8, lambda d: ([0.5], [0.8])),
     "Inviscid": (lambda p, grid: laws.Burgers(), 0.8, lambda d: ([0.5], [0.8])),
     "Diffusion": (lambda p, grid: Forced(p), 0.1, lambda d: ([1.0], [0.3])),
-    "PorousMedium": (lambda p, grid: laws.PorousMedium(p), 2.0, lambda d: ([0.3], [0.35])),
-    "Stefan": (lambda p, grid: laws.Stefan(p, 0.3), 0.5, lambda d: ([0.5], [0.4])),
+    "PorousMedium": (lambda p, grid: laws.PorousMedium(p), 2.0, lambda d: ([0.15], [0.2])),
+    "Stefan": (lambda p, grid: laws.Stefan(p, 0.1), 0.5, lambda d: ([0.5], [0.4])),
     "Acoustics": (lambda p, grid: laws.Acoustics(p), 1.5, lambda d: ([1.0] * (d + 1), [0.3] * 3)),
     "ShallowWater": (
         lambda p, grid: laws.ShallowWater(p, bathymetry=p * bed(grid)),

@@ -57,8 +57,10 @@ def check(report):
     for name, case in report.items():
         assert case.pop("ok"), name
         for key, distance in case.items():
-            # Round-off of some dozen steps; measured up to 2e-15.
-            assert distance <= 1e-14, (name, key, distance)
+            # Round-off of some dozen steps: measured up to 2e-15 in states. A gradient sums what
+            # devices contribute in another order, and terms cancel in it: up to 4e-14.
+            tolerance = 1e-13 if key.startswith("d/d") else 1e-14
+            assert distance <= tolerance, (name, key, distance)
 
 
 @pytest.mark.parametrize(
