@@ -88,20 +88,20 @@ class Grid(eqx.Module):
         object.__setattr__(grid, "_spacings", spacings)
         return grid
 
-    def window(self, shape: tuple[int, ...]) -> "Grid":
-        """The grid of the first cells of each axis, all of one width to the last digit.
+    def window(self, shape: Sequence[int]) -> "Grid":
+        """The grid of the first cells of each axis, as wide as they are to the last digit.
 
         Raises:
-            ValueError: on a stretched grid, whose windows are not alike.
+            ValueError: where a stretched axis would be cut, whose windows are not alike.
         """
-        spacings = [h for h in self.spacings if h is not None]
-        if len(spacings) < self.ndim:
-            raise ValueError(
-                f"Grid.window expected equal cells along every axis, got spacings {self.spacings}; "
-                "use Grid.uniform."
-            )
-        grid = Grid(*(faces[: n + 1] for faces, n in zip(self.faces, shape, strict=True)))
-        object.__setattr__(grid, "_spacings", tuple(spacings))
+        for axis, (n, whole, h) in enumerate(zip(shape, self.shape, self.spacings, strict=True)):
+            if h is None and n != whole:
+                raise ValueError(
+                    f"Grid.window expected equal cells along axis {axis}, which it cuts, got a "
+                    "stretched one; use Grid.uniform."
+                )
+        grid = Grid(*(faces[: n + 1] for faces, n in zip(self.axes, shape, strict=True)))
+        object.__setattr__(grid, "_spacings", self._spacings)
         return grid
 
     @property

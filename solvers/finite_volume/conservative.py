@@ -14,7 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Wall, normalise, prescribed
 from ..grid import Grid
@@ -142,7 +142,10 @@ class FiniteVolume(eqx.Module):
             if push is not None:
                 change = change - unit(push[0], u, 1 + axis)
             total = total - change / self._along(self._widths(axis), axis, u)
-        source = self.law.source(t, self._centers(u), u) if sources else None
+        if not sources:
+            return total
+        centers = jnp.meshgrid(*self._centers(u.dtype), indexing="ij")
+        source = self.law.source(t, tuple(centers), u)
         return total if source is None else total + source
 
     def window(
@@ -177,10 +180,17 @@ class FiniteVolume(eqx.Module):
         """Cells on each side of a face that its flux reads."""
         return self.reconstruction.width if self.law.has_convection else 1
 
-    def _centers(self, like: State) -> tuple[Array, ...]:
+    def everywhere(self, holds: Bool[Array, ""]) -> Bool[Array, ""]:
+        """Whether a flag holds in every block of the domain; here there is one."""
+        return holds
+
+    def first_cell(self, cell: Int[Array, ""]) -> Int[Array, ""]:
+        """The first of the cells that the blocks name, by flat index in the grid; −1 for none."""
+        return cell
+
+    def _centers(self, dtype: Any) -> list[Array]:
         centers = self.grid.centers if self.centers is None else self.centers
-        centers = [jnp.asarray(c).astype(like.dtype) for c in centers]
-        return tuple(jnp.meshgrid(*centers, indexing="ij"))
+        return [jnp.asarray(c).astype(dtype) for c in centers]
 
     def check_state(self, u: Array) -> None:
         """Refuse a state that does not fit the law and the grid, or is not of a floating type."""
@@ -253,13 +263,19 @@ class FiniteVolume(eqx.Module):
             states = [u, *self._dirichlet_values(t, u, axis)]
             widths = self.grid.widths[axis]
             if self.law.has_convection:
-                speed = _largest([self.law.max_wave_speed(v, axis) for v in states])
+                speed = self._largest([self.law.max_wave_speed(v, axis) for v in states])
                 rate = rate + speed * float(np.max(1.0 / widths))
             if self.law.has_diffusion:
                 distance = 0.5 * (np.append(widths, widths[-1]) + np.insert(widths, 0, widths[0]))
                 geometry = float(np.max((1.0 / distance[1:] + 1.0 / distance[:-1]) / widths))
-                rate = rate + _largest([self._diffusivity(v) for v in states]) * geometry
+                rate = rate + self._largest([self._diffusivity(v) for v in states]) * geometry
         return rate
+
+    def _largest(self, values: list[Float[Array, "..."]]) -> Float[Array, ""]:
+        largest = jnp.max(values[0])
+        for value in values[1:]:
+            largest = jnp.maximum(largest, jnp.max(value))
+        return largest
 
     def _diffusivity(self, u: State) -> Float[Array, "..."]:
         """Φ'(u); NaN where it is negative, since no time step is stable then."""
@@ -297,9 +313,7 @@ class FiniteVolume(eqx.Module):
         law = self.law
         w = law.to_primitive(u)
         if isinstance(law, ShallowWater) and law.bathymetry is not None:
-            bed = pad_bed(
-                self.boundary[axis], law.bathymetry.astype(u.dtype), axis, self.reconstruction.width
-            )
+            bed = self._padded_bed(law.bathymetry.astype(u.dtype), axis)
             left, right, beds = self._face_states(t, w, axis, bed)
             assert beds is not None
             return hydrostatic_flux(law, self.riemann, left, right, beds, axis)
@@ -318,7 +332,7 @@ class FiniteVolume(eqx.Module):
         at rest stays level whatever the limiter does.
         """
         width = self.reconstruction.width
-        padded = pad_states(self.law, self.grid, self.boundary[axis], t, w, axis, width)
+        padded = self._padded(t, w, axis)
         if bed is not None:
             padded = jnp.concatenate([padded, padded[:1] + bed])
         faces = w.shape[axis + 1] + 1
@@ -330,6 +344,13 @@ class FiniteVolume(eqx.Module):
         beds = left[-1:] - left[:1], right[-1:] - right[:1]
         stencil = [cells[:-1] for cells in stencil]
         return *self._meaningful(t, w, axis, stencil, left[:-1], right[:-1]), beds
+
+    def _padded(self, t: ArrayLike, w: State, axis: int) -> Slab:
+        width = self.reconstruction.width
+        return pad_states(self.law, self.grid, self.boundary[axis], t, w, axis, width)
+
+    def _padded_bed(self, bed: Float[Array, "*space"], axis: int) -> Slab:
+        return pad_bed(self.boundary[axis], bed, axis, self.reconstruction.width)
 
     def _stencil_widths(self, axis: int, like: State) -> list[Array] | None:
         if self.grid.spacings[axis] is not None:
@@ -354,12 +375,12 @@ class FiniteVolume(eqx.Module):
         lower, upper = self.boundary[axis]
         if isinstance(lower, Dirichlet) and not isinstance(self.law, HasExactFlux):
             value, inner = self._end_states(lower, t, w, axis, right, LOWER)
-            left = lax.concatenate([value, cut(left, axis, 1, None)], axis + 1)
-            right = lax.concatenate([inner, cut(right, axis, 1, None)], axis + 1)
+            left = self._with_end(left, value, axis, LOWER)
+            right = self._with_end(right, inner, axis, LOWER)
         if isinstance(upper, Dirichlet) and not isinstance(self.law, HasExactFlux):
             value, inner = self._end_states(upper, t, w, axis, left, UPPER)
-            left = lax.concatenate([cut(left, axis, 0, -1), inner], axis + 1)
-            right = lax.concatenate([cut(right, axis, 0, -1), value], axis + 1)
+            left = self._with_end(left, inner, axis, UPPER)
+            right = self._with_end(right, value, axis, UPPER)
         return left, right
 
     def _end_states(
@@ -381,11 +402,11 @@ class FiniteVolume(eqx.Module):
         if isinstance(lower, Dirichlet):
             value, inner = self._end_states(lower, t, w, axis, right, LOWER)
             end = law.godunov_flux(value, inner, axis)
-            flux = lax.concatenate([end, cut(flux, axis, 1, None)], axis + 1)
+            flux = self._with_end(flux, end, axis, LOWER)
         if isinstance(upper, Dirichlet):
             value, inner = self._end_states(upper, t, w, axis, left, UPPER)
             end = law.godunov_flux(inner, value, axis)
-            flux = lax.concatenate([cut(flux, axis, 0, -1), end], axis + 1)
+            flux = self._with_end(flux, end, axis, UPPER)
         return flux
 
     def _gradient_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
@@ -414,6 +435,12 @@ class FiniteVolume(eqx.Module):
             self.law, self.grid, self.boundary[axis], t, w, slopes, axis=axis, along=along
         )
 
+    def _with_end(self, faces: Faces, slab: Slab, axis: int, end: int) -> Faces:
+        """The faces of an axis, with others at one end of the domain."""
+        if end == LOWER:
+            return lax.concatenate([slab, cut(faces, axis, 1, None)], axis + 1)
+        return lax.concatenate([cut(faces, axis, 0, -1), slab], axis + 1)
+
     def _diffusive_flux(self, t: ArrayLike, u: State, axis: int) -> Faces:
         if isinstance(self.law, HasGradientFlux):
             return self._gradient_flux(t, u, axis)
@@ -424,16 +451,22 @@ class FiniteVolume(eqx.Module):
         inner = (cut(potential, axis, 0, -1) - cut(potential, axis, 1, None)) / self._along(
             between, axis, u
         )
+        lower, upper = self._diffusive_ends(t, u, potential, axis)
+        return lax.concatenate([lower, inner, upper], axis + 1)
+
+    def _diffusive_ends(
+        self, t: ArrayLike, u: State, potential: State, axis: int
+    ) -> tuple[Slab, Slab]:
         lower, upper = self.boundary[axis]
         if isinstance(lower, Periodic):
+            widths = self.grid.widths[axis]
             distance = 0.5 * float(widths[0] + widths[-1])
             wrapped = (cut(potential, axis, -1, None) - cut(potential, axis, 0, 1)) / distance
-            return lax.concatenate([wrapped, inner, wrapped], axis + 1)
-        ends = [
+            return wrapped, wrapped
+        return (
             self._diffusive_end(lower, t, u, potential, axis, LOWER),
             self._diffusive_end(upper, t, u, potential, axis, UPPER),
-        ]
-        return lax.concatenate([ends[LOWER], inner, ends[UPPER]], axis + 1)
+        )
 
     def _diffusive_end(
         self, side: AbstractBoundary, t: ArrayLike, u: State, potential: State, axis: int, end: int
@@ -459,10 +492,3 @@ def _default_flux(law: AbstractLaw) -> AbstractRiemann:
 def _between(value: Slab, a: Slab, b: Slab) -> Slab:
     """The value, limited to the interval between a and b."""
     return jnp.clip(value, jnp.minimum(a, b), jnp.maximum(a, b))
-
-
-def _largest(values: list[Float[Array, "..."]]) -> Float[Array, ""]:
-    largest = jnp.max(values[0])
-    for value in values[1:]:
-        largest = jnp.maximum(largest, jnp.max(value))
-    return largest

@@ -18,7 +18,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from ..finite_volume import FiniteVolume
+from ..finite_volume.blocks import Block
 from ..laws.law import State
+from .checkpointed import checkpointed_while
 from .solution import Outcome, Status, first_failure
 from .stepper import AbstractExplicit
 from .tiles import tiled_step
@@ -41,7 +43,7 @@ class _Progress(eqx.Module):
 
 
 def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
-    finite = jnp.all(jnp.isfinite(u0))
+    finite = field.everywhere(jnp.all(jnp.isfinite(u0)))
     cell = lost_cell(field, u0)
     return _Progress(
         t=t0,
@@ -62,7 +64,8 @@ def lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
     if good is None:
         return none
     # The search is rarely run: `all` vectorises, `argmin` does not.
-    return lax.cond(jnp.all(good), lambda: none, lambda: jnp.argmin(good.ravel()).astype(jnp.int32))
+    lost = lambda: jnp.argmin(good.ravel()).astype(jnp.int32)
+    return field.first_cell(lax.cond(jnp.all(good), lambda: none, lost))
 
 
 def checkpointed_scan(advance: Callable[..., Any], carry: Any, length: int) -> Any:
@@ -120,7 +123,7 @@ def equal_steps(
 
         carry = (progress.u, progress.cfl, progress.posed, progress.failed_at, progress.cell)
         u, cfl, posed, failed_at, cell = checkpointed_scan(advance, carry, steps)
-        finite = jnp.all(jnp.isfinite(u))
+        finite = field.everywhere(jnp.all(jnp.isfinite(u)))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
         count = progress.steps + steps
         return _Progress(t_end, u, cfl, count, finite, posed, failed_at, cell), u
@@ -174,7 +177,7 @@ def cfl_steps(
             t_next = jnp.where(count == 1, length, p.t + left / count)
             dt = t_next - p.t
             u_next = tiled_step(stepper, field, t_begin + p.t, p.u, dt)
-            finite = jnp.all(jnp.isfinite(u_next))
+            finite = field.everywhere(jnp.all(jnp.isfinite(u_next)))
             cell = lost_cell(field, u_next)
             good = finite & posed & (cell < 0)
             return _Progress(
@@ -189,7 +192,12 @@ def cfl_steps(
             )
 
         first = eqx.tree_at(lambda p: p.t, progress, jnp.zeros_like(t_begin))
-        last = eqxi.while_loop(unfinished, advance, first, max_steps=max_steps, kind="checkpointed")
+        if isinstance(field, Block):
+            last = checkpointed_while(unfinished, advance, first, max_steps)
+        else:
+            last = eqxi.while_loop(
+                unfinished, advance, first, max_steps=max_steps, kind="checkpointed"
+            )
         reached = jnp.where(last.t < length, t_begin + last.t, t_end)
         return eqx.tree_at(lambda p: p.t, last, reached), last.u
 

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, ArrayLike, Float
 
 from ..finite_volume import FiniteVolume
+from ..finite_volume.blocks import on_mesh
 from .explicit import cfl_steps, equal_steps
 from .implicit import AbstractErrorControlled
 from .solution import Outcome, Solution, Status
@@ -29,6 +31,7 @@ def solve(
     max_steps: int = 100_000,
     stepper: AbstractStepper | None = None,
     throw: bool = True,
+    mesh: Mesh | None = None,
 ) -> Solution:
     """Integrate ``du/dt = field(t, u)`` from t0 and return the states at the save times.
 
@@ -51,6 +54,9 @@ def solve(
             where there is convection too.
         throw: raise when the solve fails; otherwise the status says so, and the states from
             there on mean nothing.
+        mesh: devices to split the domain among: the first axis of the mesh splits the first space
+            axis, and so on. u0 may be split already or not; the states are, and the numbers are
+            those of one device up to round-off. Explicit steppers only.
 
     Raises:
         ValueError: for wrong shapes, options or times that are known when the call is made.
@@ -75,14 +81,22 @@ def solve(
     field.check_state(u0)
     _check_options(field, cfl, steps, max_steps, stepper)
     steps = None if steps is None else int(steps)
+    if mesh is not None and not isinstance(stepper, AbstractExplicit):
+        raise ValueError(
+            f"solve expected an explicit stepper with a mesh, got {type(stepper).__name__}; use "
+            "SSPRK3, or leave the mesh out."
+        )
     save_at = t1 if save_at is None else save_at
     _check_times(t0, t1, save_at)
     dtype = jnp.result_type(float)
     start, stop = jnp.asarray(t0).astype(dtype), jnp.asarray(t1).astype(dtype)
     times = jnp.atleast_1d(jnp.asarray(save_at).astype(dtype))
-    states, status = _integrate(
-        field, u0, start, stop, times, jnp.asarray(cfl, dtype), steps, max_steps, stepper
-    )
+    limit = jnp.asarray(cfl, dtype)
+    inputs = (field, u0, start, stop, times, limit, steps, max_steps, stepper)
+    if mesh is not None:
+        states, status = on_mesh(_integrate, mesh, *inputs)
+        return Solution(times, _raised(states, status, mesh) if throw else states, status)
+    states, status = _integrate(*inputs)
     if throw:
         states = status.outcome.error_if(states, ~status.ok)
     return Solution(times, states, status)
@@ -113,6 +127,31 @@ def _integrate(
     ordered = jnp.all(jnp.diff(times) > 0) & (times[0] >= t0) & (times[-1] <= t1)
     outcome = Outcome.where(ends_ok & ordered, status.outcome, Outcome.bad_times)
     return states, eqx.tree_at(lambda s: s.outcome, status, outcome)
+
+
+def _raised(
+    states: Float[Array, "time channels *space"], status: Status, mesh: Mesh
+) -> Float[Array, "time channels *space"]:
+    """The states of a mesh, unless the solve failed; they stay where they are."""
+    if isinstance(status.outcome == Outcome.success, Tracer):
+        return _raised_on_devices(states, status, mesh)
+    here = jax.tree.map(jnp.asarray, jax.device_get(status))
+    here.outcome.error_if(here.time, ~here.ok)
+    return states
+
+
+@eqx.filter_jit
+def _raised_on_devices(
+    states: Float[Array, "time channels *space"], status: Status, mesh: Mesh
+) -> Float[Array, "time channels *space"]:
+    split = PartitionSpec(None, None, *mesh.axis_names)
+    return jax.shard_map(
+        lambda states, status: status.outcome.error_if(states, ~status.ok),
+        mesh=mesh,
+        in_specs=(split, PartitionSpec()),
+        out_specs=split,
+        check_vma=False,
+    )(states, status)
 
 
 def _check_options(

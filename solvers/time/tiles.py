@@ -20,6 +20,7 @@ from jaxtyping import Array, ArrayLike, Int
 
 from ..boundary import AbstractBoundary, Dirichlet, Neumann, Outflow, Periodic
 from ..finite_volume import FiniteVolume
+from ..finite_volume.blocks import Block
 from ..laws.law import State
 from .stepper import AbstractExplicit, Time
 
@@ -39,7 +40,8 @@ def tiled_step(
     pass over the array.
     """
     tile = _tile_shape(field, u)
-    if tile == field.grid.shape or jax.default_backend() != "cpu":
+    whole = tile == field.grid.shape or isinstance(field, Block)
+    if whole or jax.default_backend() != "cpu":
         return stepper.step(field, t, u, dt)
     field = _with_explicit_closures(field, t)
 
