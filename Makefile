@@ -6,6 +6,8 @@ PRESET ?= cpu
 JOBS ?= 2
 VENV ?= .venv
 LOWEST := .venv-lowest
+# In a variable, because a comma separates the arguments of a call.
+DEV_AND_DOCS := .[dev,docs]
 
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
@@ -41,7 +43,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(call install,$(VENV),constraints.txt,.[dev])
 
 $(VENV)/.docs: $(INSTALLED)
-	$(call install,$(VENV),constraints.txt,.[dev,docs])
+	$(call install,$(VENV),constraints.txt,$(DEV_AND_DOCS))
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(call install,$(LOWEST),constraints-lowest.txt,.[test])
