@@ -70,7 +70,7 @@ def to_xarray(
         DatasetError: arrays that do not fit the grid or the names, names that clash, units of
             nothing, a solution that failed, or values that are not finite.
     """
-    names = _listed(names)
+    names = _as_sequence(names)
     times, states = _arrays(solution)
     batched = _check_layout(times, states, grid, names)
     space = _AXES[: grid.ndim]
@@ -111,7 +111,7 @@ def from_xarray(dataset: xr.Dataset, *, names: str | Sequence[str] = ("u",)) -> 
         DatasetError: variables or coordinates that are missing, laid out differently, or not
             finite.
     """
-    names = _listed(names)
+    names = _as_sequence(names)
     space = [axis for axis in _AXES if axis in dataset.dims]
     dims = (*(("sample",) if "sample" in dataset.dims else ()), "time", *space)
     bounds = [f"{axis}_bounds" for axis in space]
@@ -149,7 +149,7 @@ def _arrays(solution: Solution | tuple[ArrayLike, ArrayLike]) -> tuple[np.ndarra
     return times, states
 
 
-def _listed(names: str | Sequence[str]) -> Sequence[str]:
+def _as_sequence(names: str | Sequence[str]) -> Sequence[str]:
     return (names,) if isinstance(names, str) else names
 
 
