@@ -7,6 +7,8 @@ JOBS ?= 2
 VENV ?= .venv
 LOWEST := .venv-lowest
 PEERS := .venv-peers
+# In a variable, because a comma separates the arguments of a call.
+DEV_AND_DOCS := .[dev,docs]
 
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
@@ -42,7 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(call install,$(VENV),constraints.txt,.[dev])
 
 $(VENV)/.docs: $(INSTALLED)
-	$(call install,$(VENV),constraints.txt,.[dev,docs])
+	$(call install,$(VENV),constraints.txt,$(DEV_AND_DOCS))
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(call install,$(LOWEST),constraints-lowest.txt,.[test])

@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace) -> int:
     standard = experiment.preset(options.preset)
     if options.help:
         options.usage.print_help()
-    config = _overridden(standard, options.overrides, help=options.help)
+    config = _overridden(standard, options.overrides, name=options.name, help=options.help)
     if options.record:
         check_recordable(experiment, options.preset, config)
     outcome = run(
@@ -138,21 +138,21 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _overridden(config: ConfigT, arguments: list[str], *, help: bool) -> ConfigT:
+def _overridden(config: ConfigT, arguments: list[str], *, name: str, help: bool) -> ConfigT:
     """`config` with the fields that `arguments` name; prints all of them and exits for help."""
     names = sorted(field_names(config))
     # A flag is also switched off, as --model.no-bias.
-    known = {*names, *(re.sub(r"(\w+)$", r"no_\1", name) for name in names)}
+    known = {*names, *(re.sub(r"(\w+)$", r"no_\1", field) for field in names)}
     for argument in arguments:
-        name = argument.split("=")[0].removeprefix("--").replace("-", "_")
-        if argument.startswith("--") and name not in known:
-            raise unknown("a field of the configuration", name, names)
+        field = argument.split("=")[0].removeprefix("--").replace("-", "_")
+        if argument.startswith("--") and field not in known:
+            raise unknown("a field of the configuration", field, names)
     try:
         return tyro.cli(
             type(config),
             default=config,
             args=[*arguments, "--help"] if help else arguments,
-            prog="python -m jaxsci run NAME",
+            prog=f"python -m jaxsci run {name}",
         )
     except ValueError as error:
         # A configuration that refuses its own values; newer tyro says so and exits by itself.

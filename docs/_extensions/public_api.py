@@ -43,8 +43,18 @@ class PublicApi(SphinxDirective):
                 ]
             lines += [f".. currentmodule:: {package.__name__}", ""]
             for name in names:
-                lines += [f".. auto{_kind(getattr(package, name))}:: {name}", ""]
+                lines += [f".. auto{_kind(getattr(package, name))}:: {name}"]
+                # A package may hand on what another one on the page exports: one entry in the index.
+                lines += ["   :no-index:", ""] if self._listed(getattr(package, name)) else [""]
         return self.parse_text_to_nodes("\n".join(lines))
+
+    def _listed(self, value: Any) -> bool:
+        """Whether an earlier directive of the page has this class or function."""
+        listed = self.env.current_document.setdefault("public_api", [])
+        if any(value is other for other in listed):
+            return True
+        listed.append(value)
+        return False
 
 
 def _exports(package: ModuleType) -> dict[ModuleType, list[str]]:
@@ -68,7 +78,9 @@ def _kind(value: Any) -> str:
 
 def _plain_text(app, what, name, obj, options, lines):
     """Formulas stay as they are written: displayed ones in literal blocks, others escaped."""
-    del app, name, obj, options
+    del app, name, options
+    if what == "data" and obj.__doc__ == type(obj).__doc__:
+        lines.clear()  # a constant has no docstring of its own, and that of `dict` says nothing
     text = "\n".join(lines)
     blocks = [text]
     if what == "module":

@@ -9,6 +9,8 @@ Reference: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models th
 Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 """
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -69,9 +71,18 @@ class AffineConstraint(eqx.Module):
         if not any(isinstance(array, Tracer) for array in arrays):
             _check_solvable(*(np.asarray(array) for array in arrays))
 
-    def residual(self, u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
-        """A u − b."""
-        u = floating(u)
+    def residual(self, u: ArrayLike) -> Float[Array, "*batch m"]:
+        """A u − b.
+
+        Args:
+            u: fields of shape (..., *space), where prod(space) = n.
+
+        Raises:
+            ValueError: fields whose trailing axes do not hold n cells, or a batch of values that would
+                enlarge the batch of fields.
+        """
+        u = flatten(floating(u), self.rows.shape[1])
+        check_batch(u.shape[:-1], self.values.shape[:-1])
         return apply_rows(self.rows.astype(u.dtype), u) - self.values.astype(u.dtype)
 
 
@@ -89,7 +100,7 @@ def conservation(
         One row, the cell volumes.
 
     Raises:
-        TypeError: for something other than a grid.
+        TypeError: for something other than a grid, or a total that is no number.
     """
     if not isinstance(grid, Grid):
         raise TypeError(
@@ -97,7 +108,7 @@ def conservation(
             "Grid.uniform(0.0, 1.0, cells), or give your own weights to AffineConstraint."
         )
     rows = jnp.asarray(grid.volumes).reshape(1, -1)
-    return AffineConstraint(rows, jnp.asarray(total)[..., None], noise)
+    return AffineConstraint(rows, floating(total)[..., None], noise)
 
 
 def apply_rows(rows: Float[Array, "m n"], u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
@@ -123,7 +134,13 @@ def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
 
 def floating(x: ArrayLike) -> Array:
     """An array of floating point numbers; integers become the default precision."""
-    x = jnp.asarray(x)
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"AffineConstraint and project expected arrays of numbers, got {type(x).__name__}; convert "
+            "it with jnp.asarray."
+        ) from error
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise ValueError(
             f"AffineConstraint and project expected real numbers, got {x.dtype}; pass the real and the "
@@ -142,6 +159,36 @@ def check_finite(who: str, name: str, array: Array) -> None:
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
             f"{who} expected finite {name}, got {numbers[where]} at index {where}; remove or repair it."
+        )
+
+
+def space_axes(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """The fewest trailing axes that hold n cells."""
+    for start in reversed(range(len(shape))):
+        if math.prod(shape[start:]) == n:
+            return shape[start:]
+    raise ValueError(
+        f"AffineConstraint expected a field whose trailing axes hold n={n} cells, got shape {shape}; "
+        "use the grid that the rows were built for."
+    )
+
+
+def flatten(x: Array, n: int) -> Float[Array, "*batch n"]:
+    """Fields with their space axes flattened into one."""
+    batch = x.shape[: x.ndim - len(space_axes(x.shape, n))]
+    return x.reshape(*batch, n)
+
+
+def check_batch(fields: tuple[int, ...], values: tuple[int, ...]) -> None:
+    """Refuse values that would enlarge a batch: (5, 1) fields and (5,) values give 25 results."""
+    try:
+        fits = not fields or jnp.broadcast_shapes(fields, values) == fields
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"AffineConstraint expected values of the batch {fields} of the fields, got {values}; give one "
+            "value of every row for each field, with axes of length 1 where fields share one, or one for all."
         )
 
 

@@ -11,10 +11,12 @@ boundary constraints (BOON), ICLR 2023, arXiv:2212.07477, section 4. The publish
 stencil without h at the left end, which is right for α = 0 only.
 """
 
+import math
 from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -83,10 +85,10 @@ class NeumannEnds(AbstractEnds):
     length: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self):
-        if not self.length > 0:
+        if not 0 < self.length < math.inf:
             raise ValueError(
-                f"NeumannEnds expected a positive length, got {self.length}; give the distance from the "
-                "first to the last node."
+                f"NeumannEnds expected a positive, finite length, got {self.length}; give the distance "
+                "from the first to the last node."
             )
 
     def enforce(self, u, values):
@@ -139,17 +141,17 @@ class PeriodicEnds(AbstractEnds):
         """Refuse values, which a periodic end does not have."""
         if values is not None:
             raise ValueError(
-                f"PeriodicEnds expected values=None, got shape {jnp.shape(values)}; "
+                f"PeriodicEnds expected values=None, got shape {np.shape(values)}; "
                 "use DirichletEnds or NeumannEnds to prescribe something."
             )
         _check_nodes("PeriodicEnds", nodes, 3)
 
 
 def _check_values(name: str, values, meaning: str) -> None:
-    if values is None or jnp.shape(values)[-1:] != (2,) or jnp.ndim(values) > 2:
-        got = None if values is None else jnp.shape(values)
+    shape = None if values is None else np.shape(values)
+    if shape is None or shape[-1:] != (2,) or len(shape) > 2:
         raise ValueError(
-            f"{name} expected {meaning} with shape (2,) or (channels, 2), got {got}; "
+            f"{name} expected {meaning} with shape (2,) or (channels, 2), got {shape}; "
             "use jax.vmap for batches."
         )
 

@@ -10,8 +10,6 @@ Reference: Hansen et al., ICML 2023, arXiv:2302.11002, theorem 4.1 and equation 
 the dense matrices, although both are diagonal minus rank one.
 """
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,7 +17,15 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints as support_constraints
 
-from .affine import AffineConstraint, apply_rows, check_finite, floating
+from .affine import (
+    AffineConstraint,
+    apply_rows,
+    check_batch,
+    check_finite,
+    flatten,
+    floating,
+    space_axes,
+)
 
 Gaussian = dist.Normal | dist.MultivariateNormal
 
@@ -43,7 +49,7 @@ class ProjectedGaussian(dist.Distribution):
         self._variance = variance
         self._gain = gain
         n = constraint.rows.shape[1]
-        space = _space(mean.shape, n)
+        space = space_axes(mean.shape, n)
         split = mean.ndim - len(space)
         super().__init__(mean.shape[:split], mean.shape[split:], validate_args=validate_args)
 
@@ -94,7 +100,7 @@ class ProjectedGaussian(dist.Distribution):
             shape = (*u.shape[:-1], values.shape[-1])
             values = values + scale * jax.random.normal(noise_key, shape, u.dtype)
         moved = _moved(u, self.constraint, values, self._gain)
-        space = _space(self._mean.shape, self.constraint.rows.shape[1])
+        space = space_axes(self._mean.shape, self.constraint.rows.shape[1])
         return moved.reshape(*moved.shape[:-1], *space)
 
     def log_prob(self, value, intermediates=None):
@@ -104,7 +110,7 @@ class ProjectedGaussian(dist.Distribution):
         density on the constraint's plane (with respect to its own area), and −inf off the plane.
         """
         n = self.constraint.rows.shape[1]
-        u = _flatten(jnp.asarray(value), n)
+        u = flatten(jnp.asarray(value), n)
         rows = self.constraint.rows.astype(u.dtype)
         mean, covariance = _moments(self.prior, n)
         innovation = _innovation(rows, covariance, self.constraint.noise)
@@ -132,27 +138,36 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
     Args:
         distribution: `Normal` of shape (..., *space) (diagonal covariance) or `MultivariateNormal` over
             the n cells, where prod(space) = n. Leading axes are a batch: samples, times, channels.
-        constraint: m rows over n cells; its values are shared by the batch or have one entry each.
+            `to_event` changes nothing.
+        constraint: m rows over n cells; its values are shared by the batch, or broadcast into it. Only
+            a single field takes a batch of values: it is projected once for each.
 
     Returns:
         The conditioned Gaussian, with `mean` and `variance` in the shape of the input field.
 
     Raises:
-        TypeError: neither `Normal` nor `MultivariateNormal`.
+        TypeError: neither `Normal` nor `MultivariateNormal`, or no constraint.
         ValueError: a field whose trailing axes do not hold n cells, a batch of values that does not
-            broadcast against the batch of fields, or a mean or variance that is not finite (checked
+            broadcast into the batch of fields, or a mean or variance that is not finite (checked
             where they are concrete, not inside jit).
         RuntimeError: at run time, where a row has no variance of its own to move the field with
             (A Σ Aᵀ + R singular in the precision of the field).
     """
+    while isinstance(distribution, dist.Independent):  # what `to_event` makes
+        distribution = distribution.base_dist
     if not isinstance(distribution, dist.Normal | dist.MultivariateNormal):
         raise TypeError(
             "project expected a numpyro Normal or MultivariateNormal, got "
             f"{type(distribution).__name__}; moment-match it to a Normal first."
         )
+    if not isinstance(constraint, AffineConstraint):
+        raise TypeError(
+            f"project expected an AffineConstraint, got {type(constraint).__name__}; build one, as in "
+            "conservation(grid, total)."
+        )
     n = constraint.rows.shape[1]
     flat, covariance = _moments(distribution, n)
-    _check_batch(flat.shape[:-1], constraint.values.shape[:-1])
+    check_batch(flat.shape[:-1], constraint.values.shape[:-1])
     check_finite("project", "mean", flat)
     check_finite("project", "variance", covariance.diagonal())
     rows = constraint.rows.astype(flat.dtype)
@@ -161,7 +176,7 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
     moved = _moved(flat, constraint, constraint.values.astype(flat.dtype), gain)
     # Round-off may leave a variance of −eps where the constraint fixes a cell completely.
     variance = jnp.maximum(covariance.diagonal() - (gain * spread).sum(-1), 0)
-    shape = (*moved.shape[:-1], *_space(_field_shape(distribution), n))
+    shape = (*moved.shape[:-1], *space_axes(_field_shape(distribution), n))
     return ProjectedGaussian(
         distribution,
         constraint,
@@ -219,8 +234,8 @@ def _moments(distribution: Gaussian, n: int) -> tuple[Array, _Diagonal | _Dense]
     loc = floating(jnp.asarray(distribution.loc))
     if isinstance(distribution, dist.Normal):
         loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
-        return _flatten(loc, n), _Diagonal(_flatten(scale, n))
-    return _flatten(loc, n), _Dense(jnp.asarray(distribution.scale_tril))
+        return flatten(loc, n), _Diagonal(flatten(scale, n))
+    return flatten(loc, n), _Dense(jnp.asarray(distribution.scale_tril))
 
 
 def _field_shape(distribution: Gaussian) -> tuple[int, ...]:
@@ -276,28 +291,3 @@ def _moved(u, constraint, values, gain) -> Float[Array, "*batch n"]:
         residual = apply_rows(rows, u) - values
         u = u - (gain * residual[..., None, :]).sum(-1)
     return u
-
-
-def _check_batch(fields: tuple[int, ...], values: tuple[int, ...]) -> None:
-    try:
-        jnp.broadcast_shapes(fields, values)
-    except ValueError as error:
-        raise ValueError(
-            f"project expected values of the batch {fields} of the fields, got {values}; give one value "
-            "of every row for each field, or one for all."
-        ) from error
-
-
-def _space(shape: tuple[int, ...], n: int) -> tuple[int, ...]:
-    """The fewest trailing axes that hold n cells."""
-    for start in reversed(range(len(shape))):
-        if math.prod(shape[start:]) == n:
-            return shape[start:]
-    raise ValueError(
-        f"project expected a field whose trailing axes hold n={n} cells, got shape {shape}; "
-        "use the grid that the rows were built for."
-    )
-
-
-def _flatten(x: Array, n: int) -> Float[Array, "*batch n"]:
-    return x.reshape(*x.shape[: x.ndim - len(_space(x.shape, n))], n)

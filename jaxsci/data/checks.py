@@ -30,6 +30,11 @@ def check_dataset(
     Raises:
         DatasetError: with the first thing that is wrong.
     """
+    if not isinstance(dataset, xr.Dataset):
+        raise DatasetError(
+            f"Dataset expected an xarray.Dataset, got {type(dataset).__name__}; label arrays with "
+            "to_xarray."
+        )
     expected = variables if isinstance(variables, Mapping) else dict.fromkeys(variables)
     for name, dims in expected.items():
         if name not in dataset.data_vars:

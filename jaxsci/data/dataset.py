@@ -43,7 +43,7 @@ def to_xarray(
     solution: Solution | tuple[ArrayLike, ArrayLike],
     grid: Grid,
     *,
-    names: Sequence[str] = ("u",),
+    names: str | Sequence[str] = ("u",),
     units: Mapping[str, str] | None = None,
     parameters: Mapping[str, ArrayLike] | None = None,
     law: Any = None,
@@ -55,7 +55,7 @@ def to_xarray(
         solution: what `solvers.solve` returned, or a pair (times, states). The states have shape
             (time, channels, *space) or (sample, time, channels, *space).
         grid: where the states live, at most three-dimensional.
-        names: one name a channel.
+        names: one name a channel; a string is one name.
         units: unit of each variable, coordinate ("time", "x", "y", "z") and parameter by name;
             those not named are dimensionless, "1".
         parameters: what varied between the samples, one value each (or one for all), kept as
@@ -70,6 +70,7 @@ def to_xarray(
         DatasetError: arrays that do not fit the grid or the names, names that clash, units of
             nothing, a solution that failed, or values that are not finite.
     """
+    names = _as_sequence(names)
     times, states = _arrays(solution)
     batched = _check_layout(times, states, grid, names)
     space = _AXES[: grid.ndim]
@@ -98,18 +99,19 @@ def to_xarray(
     return dataset
 
 
-def from_xarray(dataset: xr.Dataset, *, names: Sequence[str] = ("u",)) -> Fields:
+def from_xarray(dataset: xr.Dataset, *, names: str | Sequence[str] = ("u",)) -> Fields:
     """The arrays of a dataset that `to_xarray` made.
 
     Args:
         dataset: the dataset.
-        names: variables to take as channels, in this order: a dataset has none of its own, and
+        names: variables to take as channels, in this order, or the only one: a dataset has none of its own, and
             one that was stored and read may list its variables in another.
 
     Raises:
         DatasetError: variables or coordinates that are missing, laid out differently, or not
             finite.
     """
+    names = _as_sequence(names)
     space = [axis for axis in _AXES if axis in dataset.dims]
     dims = (*(("sample",) if "sample" in dataset.dims else ()), "time", *space)
     bounds = [f"{axis}_bounds" for axis in space]
@@ -147,14 +149,26 @@ def _arrays(solution: Solution | tuple[ArrayLike, ArrayLike]) -> tuple[np.ndarra
     return times, states
 
 
+def _as_sequence(names: str | Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
+
+
 def _check_layout(times: np.ndarray, states: np.ndarray, grid: Grid, names: Sequence[str]) -> bool:
     """Whether the states have a sample axis."""
+    if not isinstance(grid, Grid):
+        raise DatasetError(
+            f"to_xarray expected a solvers.Grid, got {type(grid).__name__}; pass the grid of the solve."
+        )
     if grid.ndim > len(_AXES):
         raise DatasetError(f"to_xarray expected a grid of at most 3 dimensions, got {grid.ndim}.")
     if times.ndim != 1:
         raise DatasetError(
             f"to_xarray expected save times of shape (time,), shared by all samples, got "
             f"{times.shape}; solve every sample at the same times."
+        )
+    if not (np.diff(times) > 0).all():
+        raise DatasetError(
+            f"to_xarray expected increasing save times, got {times}; sort them, and the states alike."
         )
     one = (len(times), len(names), *grid.shape)
     if states.shape == one:

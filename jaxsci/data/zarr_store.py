@@ -72,7 +72,9 @@ def read_zarr(
         variables: names that must be there, or a mapping from names to their dimensions, in order.
         coordinates: coordinates that must be there.
         verify: compare the checksums of all files and look for values that are not finite, which
-            reads everything. Without it only the record that the store was finished is looked for.
+            reads everything. Without it only the record that the store was finished is looked for: a
+            file that is cut short then fails with zarr's own error when it is read, and one that is
+            missing reads as zeros.
 
     Raises:
         StoreError: if the store is missing, unfinished or damaged.
@@ -100,7 +102,7 @@ def _recorded(path: Path) -> dict[str, str]:
             "with write_zarr."
         ) from error
     try:
-        record = json.loads(text)["attributes"][RECORD]
+        record = dict(json.loads(text)["attributes"][RECORD])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"read_zarr expected {path} to hold the record of a finished write, got none; write it "

@@ -1,7 +1,7 @@
 """Metrics: pure functions of one sample; callers `vmap` and average."""
 
 from .boundary import boundary_error as boundary_error
-from .conservation import conservation_error as conservation_error
+from .conservation_error import conservation_error as conservation_error
 from .coverage import interval_coverage as interval_coverage
 from .crps import crps_gaussian as crps_gaussian
 from .crps import crps_samples as crps_samples

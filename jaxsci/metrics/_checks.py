@@ -1,10 +1,12 @@
 """The one check that all metrics share."""
 
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike
 
 
-def check_shapes(metric: str, prediction: Array, target: Array) -> None:
-    """Refuse a pair that would broadcast: the mean over the outer product looks plausible."""
+def checked_pair(metric: str, prediction: ArrayLike, target: ArrayLike) -> tuple[Array, Array]:
+    """Both as arrays, which may not broadcast: the mean over the outer product looks plausible."""
+    prediction, target = jnp.asarray(prediction), jnp.asarray(target)
     if prediction.shape != target.shape:
         raise ValueError(
             f"{metric} expected a target of shape {prediction.shape}, that of the prediction, got "
@@ -15,3 +17,4 @@ def check_shapes(metric: str, prediction: Array, target: Array) -> None:
             f"{metric} expected at least one value, got shape {prediction.shape}; "
             "an empty mean has no value."
         )
+    return prediction, target

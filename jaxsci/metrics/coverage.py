@@ -3,7 +3,7 @@ r"""Coverage of prediction intervals, (1/n) Σ_i 1[ l_i ≤ y_i ≤ u_i ]."""
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_shapes
+from ._checks import checked_pair
 
 
 def interval_coverage(
@@ -16,6 +16,6 @@ def interval_coverage(
     Raises:
         ValueError: shapes that differ.
     """
-    check_shapes("interval_coverage", lower, upper)
-    check_shapes("interval_coverage", lower, target)
+    lower, upper = checked_pair("interval_coverage", lower, upper)
+    lower, target = checked_pair("interval_coverage", lower, target)
     return jnp.mean(((lower <= target) & (target <= upper)).astype(target.dtype))

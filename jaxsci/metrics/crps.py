@@ -21,7 +21,7 @@ from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
 from ..probabilistic import mean_and_scale
-from ._checks import check_shapes
+from ._checks import checked_pair
 
 
 def crps_gaussian(distribution: dist.Distribution, target: Float[Array, "..."]) -> Float[Array, ""]:
@@ -38,7 +38,7 @@ def crps_gaussian(distribution: dist.Distribution, target: Float[Array, "..."]) 
         ValueError: shapes that differ.
     """
     mean, scale = mean_and_scale(distribution)
-    check_shapes("crps_gaussian", mean, target)
+    mean, target = checked_pair("crps_gaussian", mean, target)
     error = target - mean
     certain = scale == 0
     z = error / jnp.where(certain, 1.0, scale)
@@ -62,13 +62,14 @@ def crps_samples(
     Raises:
         ValueError: shapes that differ, or too few samples.
     """
+    samples = jnp.asarray(samples)
     count = samples.shape[0] if samples.ndim else 0
     if count < (2 if fair else 1):
         raise ValueError(
             f"crps_samples expected at least {2 if fair else 1} samples with fair={fair}, got "
             f"{count}; draw more."
         )
-    check_shapes("crps_samples", samples[0], target)
+    _, target = checked_pair("crps_samples", samples[0], target)
     # Relative to the target, so that a large common offset costs no digits.
     errors = jnp.sort(samples - target, axis=0)
     # Σ_{i<j} (x_(j) − x_(i)) of sorted samples: each enters with its rank, O(M log M) in all.

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ._checks import check_shapes
+from ._checks import checked_pair
 
 
 def relative_l2(
@@ -27,7 +27,7 @@ def relative_l2(
         ValueError: shapes that differ, or a target that is zero everywhere. Inside jit, vmap or
             grad a zero target gives NaN instead, which a training loop stops at.
     """
-    check_shapes("relative_l2", prediction, target)
+    prediction, target = checked_pair("relative_l2", prediction, target)
     # The ratio does not depend on the scale, so its derivative must not pass through it.
     scale = jax.lax.stop_gradient(jnp.abs(target).max())
     if not isinstance(scale, Tracer) and scale == 0:
@@ -46,7 +46,7 @@ def mse(
     Raises:
         ValueError: shapes that differ.
     """
-    check_shapes("mse", prediction, target)
+    prediction, target = checked_pair("mse", prediction, target)
     return jnp.mean((prediction - target) ** 2)
 
 

@@ -14,7 +14,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from ..probabilistic import mean_and_scale
-from ._checks import check_shapes
+from ._checks import checked_pair
 
 
 def gaussian_log_likelihood(
@@ -35,6 +35,6 @@ def gaussian_log_likelihood(
         ValueError: shapes that differ.
     """
     mean, scale = mean_and_scale(distribution)
-    check_shapes("gaussian_log_likelihood", mean, target)
+    mean, target = checked_pair("gaussian_log_likelihood", mean, target)
     standardised = (target - mean) / scale
     return -jnp.mean(jnp.log(scale) + 0.5 * standardised**2) - 0.5 * math.log(2 * math.pi)

@@ -63,6 +63,10 @@ class SpectralConv(eqx.Module):
                 f"SpectralConv expected transform 'auto', 'fft' or 'dft', got {transform!r}; "
                 "'auto' is the measured choice."
             )
+        if not math.isfinite(identity):
+            raise ValueError(
+                f"SpectralConv expected a finite identity, got {identity}; 0 leaves the kernel random."
+            )
         shape = (*(2 * m for m in modes[:-1]), modes[-1], out_channels, in_channels)
         bound = 1 / (in_channels * out_channels)
         real_key, imag_key = jax.random.split(key)

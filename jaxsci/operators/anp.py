@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_key, whole
+from ..constraints.affine import check_finite
 from ..nn.attention import CrossAttention, SelfAttentionBlock
 
 
@@ -68,6 +70,7 @@ class AttentiveNeuralProcess(eqx.Module):
 
     Raises:
         ValueError: for sizes that are too small, or heads that do not divide the width.
+        TypeError: for a key that is none.
     """
 
     deterministic: SetEncoder
@@ -95,19 +98,14 @@ class AttentiveNeuralProcess(eqx.Module):
         floor: float = 1e-3,
         key: PRNGKeyArray,
     ):
-        least = {
-            "dims": (dims, 1),
-            "channels": (channels, 1),
-            "width": (width, 1),
-            "self_attention": (self_attention, 0),
-            "cross_attention": (cross_attention, 1),
-        }
-        for name, (value, bound) in least.items():
-            if value < bound:
-                raise ValueError(
-                    f"AttentiveNeuralProcess expected {name} >= {bound}, got {value}; the defaults are "
-                    "the published sizes."
-                )
+        who = "AttentiveNeuralProcess"
+        dims = whole(who, "dims", dims)
+        channels = whole(who, "channels", channels)
+        width = whole(who, "width", width)
+        heads = whole(who, "heads", heads)
+        self_attention = whole(who, "self_attention", self_attention, 0)
+        cross_attention = whole(who, "cross_attention", cross_attention)
+        check_key(who, key)
         if not (math.isfinite(floor) and floor > 0):
             raise ValueError(
                 f"AttentiveNeuralProcess expected a positive, finite floor, got {floor}; without one "
@@ -158,9 +156,10 @@ class AttentiveNeuralProcess(eqx.Module):
             Normal of batch shape (targets, channels).
 
         Raises:
-            ValueError: ranks, channel counts or coordinate counts that do not fit.
+            ValueError: ranks, channel counts or coordinate counts that do not fit, or observations that
+                are not finite (checked where they are concrete, not inside jit).
         """
-        self._check(context_x, context_y, target_x)
+        context_x, context_y, target_x = self._checked(context_x, context_y, target_x)
         latent = self.latent(context_x, context_y)
         z = latent.mean if key is None else latent.sample(key)
         return self.decode(self.attend(context_x, context_y, target_x), z, target_x)
@@ -173,6 +172,7 @@ class AttentiveNeuralProcess(eqx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> dist.Normal:
         """Distribution q(z | x, y) of the latent variable, batch shape (width,)."""
+        x, y, _ = self._checked(x, y, x)
         pooled = self.latent_encoder(x, y, key=dropout_key).mean(axis=0)
         mean, raw = jnp.split(self.latent_out(jax.nn.relu(self.latent_hidden(pooled))), 2)
         # Bounded away from 0 and from above by 1, as usual for neural processes: the KL stays finite.
@@ -187,6 +187,7 @@ class AttentiveNeuralProcess(eqx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "targets width"]:
         """The deterministic path r(x*): what the targets read from the context."""
+        context_x, context_y, target_x = self._checked(context_x, context_y, target_x)
         values = self.deterministic(context_x, context_y, key=dropout_key)
         keys, queries = (jax.vmap(self.locate)(x) for x in (context_x, target_x))
         for cross, norm in zip(self.cross, self.norms, strict=True):
@@ -221,7 +222,8 @@ class AttentiveNeuralProcess(eqx.Module):
             The negative evidence bound divided by the number of target values, and the predicted
             Normal at the targets.
         """
-        self._check(context_x, context_y, target_x)
+        context_x, context_y, target_x = self._checked(context_x, context_y, target_x)
+        target_y = jnp.asarray(target_y)
         if target_y.shape != (target_x.shape[0], self.channels):
             raise ValueError(
                 f"AttentiveNeuralProcess expected target_y of shape {(target_x.shape[0], self.channels)}, "
@@ -236,7 +238,8 @@ class AttentiveNeuralProcess(eqx.Module):
         divergence = dist.kl_divergence(posterior, prior).sum()
         return (divergence - log_likelihood) / target_y.size, predicted
 
-    def _check(self, context_x, context_y, target_x) -> None:
+    def _checked(self, context_x, context_y, target_x) -> tuple[Array, Array, Array]:
+        context_x, context_y, target_x = map(jnp.asarray, (context_x, context_y, target_x))
         expected = f"(points, dims={self.dims}) and (points, channels={self.channels})"
         fits = (
             context_x.ndim == context_y.ndim == target_x.ndim == 2
@@ -254,3 +257,6 @@ class AttentiveNeuralProcess(eqx.Module):
                 "AttentiveNeuralProcess expected at least one context and one target point, got "
                 f"{context_x.shape[0]} and {target_x.shape[0]}; observe the function at least once."
             )
+        for name, array in (("context_x", context_x), ("context_y", context_y)):
+            check_finite("AttentiveNeuralProcess", name, array)
+        return context_x, context_y, target_x

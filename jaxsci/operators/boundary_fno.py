@@ -11,6 +11,7 @@ Reference: Saad et al., ICLR 2023, arXiv:2212.07477, section 4 and figure 2.
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..constraints.boon import eliminate_ends
@@ -54,20 +55,36 @@ class BoundaryCorrectedFNO(eqx.Module):
     def __call__(
         self,
         x: Float[Array, "in_channels nodes"],
-        values: Float[Array, "2"] | None = None,
+        values: Float[Array, "*channels 2"] | None = None,
     ) -> Float[Array, "out_channels nodes"]:
         """Map one sample.
 
         Args:
             x: input field on nodes, the first and the last on the boundary.
-            values: what the ends prescribe for the output (values or derivatives); None for periodic.
+            values: what the ends prescribe for the output (values or derivatives), shape (2,), or
+                (out_channels, 2) where the channels differ; None for periodic. With values for each
+                channel a hidden channel takes those of one output channel, in turn.
+
+        Raises:
+            ValueError: a field that the FNO refuses, or values that do not fit the condition.
         """
+        x = jnp.asarray(x)
+        values = None if values is None else jnp.asarray(values)
         self.ends.check(x.shape[-1], values)
+        channels = self.fno.out_channels
+        if values is not None and values.shape not in ((2,), (channels, 2)):
+            raise ValueError(
+                f"BoundaryCorrectedFNO expected values of shape (2,) or ({channels}, 2), got "
+                f"{values.shape}; give one pair, or one for each output channel."
+            )
         v = self.fno.lifted(x)
+        hidden = values
+        if values is not None and values.ndim == 2:
+            hidden = values[jnp.arange(v.shape[0]) % channels]
         for block in self.fno.blocks[:-1]:
-            v = self._corrected(block, v, values)
+            v = self._corrected(block, v, hidden)
             v = v.at[:, 1:-1].set(jax.nn.gelu(v[:, 1:-1]))
-        v = self._corrected(self.fno.blocks[-1], v, values)
+        v = self._corrected(self.fno.blocks[-1], v, hidden)
         return self.ends.enforce(self.fno.projected(v), values)
 
     def _corrected(self, block: FNOBlock, v: Array, values: Array | None) -> Array:

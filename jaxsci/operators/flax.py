@@ -11,6 +11,7 @@ import equinox as eqx
 import flax.linen as linen
 import jax.numpy as jnp
 from flax import nnx
+from flax.errors import FlaxError
 from jaxtyping import Array, Float, PyTree
 
 
@@ -91,6 +92,14 @@ def from_flax(
 
 
 def _called(function, x: Array, *, channels_last: bool) -> Array:
-    y = jnp.moveaxis(x, 0, -1) if channels_last else x
-    y = function(y[None])[0]
+    x = jnp.asarray(x)
+    y = jnp.moveaxis(x, 0, -1) if channels_last and x.ndim else x
+    try:
+        y = function(y[None])[0]
+    except (TypeError, ValueError, FlaxError) as error:
+        raise ValueError(
+            f"from_flax's operator expected one sample (channels, *space) that its module takes, got "
+            f"{x.shape}, which the module was given as {(1, *y.shape)} and answered with "
+            f"{type(error).__name__}; use jax.vmap for batches, and check the channels."
+        ) from error
     return jnp.moveaxis(y, -1, 0) if channels_last else y

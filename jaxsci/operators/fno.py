@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_key, whole
 from ..nn import Pointwise, SpectralConv
 from ..nn._transform import Transform
 
@@ -65,7 +66,9 @@ class FNO(eqx.Module):
         key: random key of the initial weights.
 
     Raises:
-        ValueError: a size that is not positive, or modes that are not a tuple of positive integers.
+        ValueError: a size that is not positive, modes that are not a tuple of positive integers, or an
+            `identity` that is not finite.
+        TypeError: a key that is none.
     """
 
     lift: Pointwise
@@ -90,23 +93,17 @@ class FNO(eqx.Module):
         identity: float = 0.0,
         key: PRNGKeyArray,
     ):
-        sizes = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "width": width,
-            "depth": depth,
-            "projection": projection,
-        }
-        for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(
-                    f"FNO expected {name} to be a positive integer, got {size!r}; give a size of at least 1."
-                )
+        in_channels = whole("FNO", "in_channels", in_channels)
+        out_channels = whole("FNO", "out_channels", out_channels)
+        width = whole("FNO", "width", width)
+        depth = whole("FNO", "depth", depth)
+        projection = whole("FNO", "projection", projection)
         if not isinstance(modes, tuple):
             raise ValueError(
                 f"FNO expected modes as a tuple with one entry per space dimension, got {modes!r}; "
                 "write modes=(16,) for a 1-D field."
             )
+        check_key("FNO", key)
         lift_key, hidden_key, out_key, *block_keys = jax.random.split(key, 3 + depth)
         lifted = in_channels + (len(modes) if coordinates else 0)
         self.lift = Pointwise(in_channels=lifted, out_channels=width, key=lift_key)
@@ -138,6 +135,7 @@ class FNO(eqx.Module):
 
     def lifted(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "width *space"]:
         """P (a, s): the hidden field that the first layer reads."""
+        x = jnp.asarray(x)
         if x.ndim != len(self.modes) + 1 or x.shape[0] != self.in_channels:
             axes = ", ".join("n" + a for a in "xyz"[: len(self.modes)])
             raise ValueError(

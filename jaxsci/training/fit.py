@@ -17,6 +17,7 @@ import jax
 import optax
 from jaxtyping import Array, PyTree
 
+from jaxsci._checks import check_key, whole
 from jaxsci.training.best import Best
 from jaxsci.training.checkpoints import Checkpoints
 from jaxsci.training.dispatch import Dispatched, make_dispatch
@@ -76,11 +77,7 @@ class _Options:
     def __post_init__(self):
         names = ("steps", "steps_per_dispatch", "validate_every", "checkpoint_every", "keep")
         for name in (*names, "log_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"fit expected {name} to be a whole number >= 1, got {value}; give a positive one."
-                )
+            object.__setattr__(self, name, whole("fit", name, getattr(self, name)))
         if self.patience is not None and (self.patience < 1 or self.validate is None):
             raise ValueError(
                 f"fit expected patience >= 1 together with validate, got patience={self.patience}, "
@@ -126,6 +123,11 @@ def fit(
 ) -> FitResult:
     """Train `model` for `steps` updates, resuming from `checkpoint` if there is one.
 
+    A checkpoint is compared with the key, and with the leaves of the model and of the optimiser's state
+    and the options of the model: other ones are refused. What functions hide cannot be compared: a run
+    that resumes with another learning rate, loss, data or validation goes on with the new ones. Give
+    such a run a folder of its own.
+
     Args:
         model: the operator; its inexact arrays are trained.
         loss_fn: ``loss_fn(model, batch, key) -> (loss, metrics)``, the loss a mean over the batch.
@@ -155,8 +157,15 @@ def fit(
         DivergedError: at the first loss, gradient, update or validation that is not finite.
         CheckpointError: for a checkpoint that is damaged, or of another model or key.
         ValueError: for options out of range.
+        TypeError: for a source, optimiser or key that is none.
         FileExistsError: for a metrics file without the checkpoints it could be resumed with.
     """
+    check_key("fit", key)
+    if not isinstance(source, Source):
+        raise TypeError(
+            f"fit expected a source of batches, got {type(source).__name__}; wrap arrays, as in "
+            "ArraySource(arrays, batch_size, key=key)."
+        )
     options = _Options(
         steps=steps,
         steps_per_dispatch=steps_per_dispatch,
@@ -174,11 +183,12 @@ def fit(
     state = init_state(model, optimizer, ema=ema_decay is not None)
     best = Best.start(None if validate is None else state.inference_model)
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, keep=keep)
-    run = _resume(_Run(state, best), checkpoints, key, steps)
+    run = _resume(_Run(state, best), checkpoints, key, options.steps)
     if checkpoints is None:
         _refuse_old_records(metrics_path)
     records = Records(metrics_path, step=int(run.state.step))
-    dispatch = make_dispatch(train_step, run.state, source, key, min(steps, steps_per_dispatch))
+    capacity = min(options.steps, options.steps_per_dispatch)
+    dispatch = make_dispatch(train_step, run.state, source, key, capacity)
     run = _train(run, dispatch, source, checkpoints, records, key, options, progress)
     return FitResult(
         state=run.state,

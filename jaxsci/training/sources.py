@@ -13,8 +13,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PyTree
 
+from jaxsci._checks import check_key, whole
 from jaxsci.training._shuffle import permute, round_keys
 
 
@@ -51,13 +53,14 @@ class ArraySource(eqx.Module):
     def __init__(self, arrays: PyTree, batch_size: int, *, key: Array):
         # Converted first: a large float64 may become infinite in float32.
         self.arrays = jax.tree.map(jnp.asarray, arrays)
-        _check_examples(self.arrays, batch_size, "ArraySource")
-        self.batch_size = batch_size
+        _check_examples(self.arrays, "ArraySource")
+        check_key("ArraySource", key)
+        self.batch_size = whole("ArraySource", "batch_size", batch_size)
         self.key = key
-        if self.size * batch_size >= 2**31:
+        if self.size * self.batch_size >= 2**31:
             raise ValueError(
                 f"ArraySource expected examples * batch_size below 2**31, got {self.size} * "
-                f"{batch_size}; use a smaller batch, or micro-batches of it."
+                f"{self.batch_size}; use a smaller batch, or micro-batches of it."
             )
 
     @property
@@ -66,7 +69,13 @@ class ArraySource(eqx.Module):
         return jax.tree.leaves(self.arrays)[0].shape[0]
 
     def batch(self, position: Int[Array, ""] | int) -> PyTree[Array]:
-        """Return the examples of batch `position`, each leaf ``(batch_size, ...)``."""
+        """Return the examples of batch `position`, each leaf ``(batch_size, ...)``.
+
+        Raises:
+            ValueError: for a negative position (seen where it is concrete, not inside jit).
+        """
+        if not isinstance(position, Tracer):
+            position = whole("ArraySource", "position", position, 0)
         n, size = self.size, self.batch_size
         position = jnp.asarray(position, jnp.int32)
         # With s = q n + r, s B = (q B) n + r B: epochs and offsets stay small where s B overflows.
@@ -119,7 +128,8 @@ def epoch_batches(
     Raises:
         ValueError: as `ArraySource`.
     """
-    n = _check_examples(arrays, batch_size, "epoch_batches")
+    n = _check_examples(arrays, "epoch_batches")
+    batch_size = whole("epoch_batches", "batch_size", batch_size)
     order = np.arange(n) if key is None else np.asarray(jax.random.permutation(key, n))
     host = jax.tree.map(np.asarray, arrays)
     return _padded(host, order, batch_size)
@@ -135,8 +145,8 @@ def _padded(arrays: PyTree, order: np.ndarray, batch_size: int) -> Iterator[tupl
         yield jax.tree.map(lambda array, i=index: array[i], arrays), weights.astype(np.float32)
 
 
-def _check_examples(arrays: PyTree, batch_size: int, who: str) -> int:
-    """Check the leading axes, the batch size and the values; return the number of examples."""
+def _check_examples(arrays: PyTree, who: str) -> int:
+    """Check the leading axes and the values; return the number of examples."""
     leaves = {
         jax.tree_util.keystr(path) or "arrays": array
         for path, array in jax.tree_util.tree_leaves_with_path(arrays)
@@ -148,14 +158,9 @@ def _check_examples(arrays: PyTree, batch_size: int, who: str) -> int:
             "stack the examples along axis 0 of every array."
         )
     n = next(iter(shapes.values()))[0]
-    if not isinstance(batch_size, int):
+    if n == 0:
         raise ValueError(
-            f"{who} expected batch_size to be a whole number, got {batch_size!r}; round it."
-        )
-    if n == 0 or batch_size < 1:
-        raise ValueError(
-            f"{who} expected at least one example and batch_size >= 1, got {n} examples and "
-            f"batch_size={batch_size}; check the selection of the data."
+            f"{who} expected at least one example, got none; check the selection of the data."
         )
     for name, array in leaves.items():
         if jnp.issubdtype(array.dtype, jnp.inexact):

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from jaxsci._checks import whole
 from jaxsci.training.state import TrainState
 
 Scalar = Float[Array, ""]
@@ -55,11 +56,14 @@ def make_train_step(
     Raises:
         ValueError: for options out of range, and while tracing for a batch that does not divide,
             metrics that are not scalars, or a state without the moving average asked for.
+        TypeError: for no optimiser, and while tracing for a loss function that does not return a loss
+            in floating point and a dictionary.
     """
-    if micro_batches < 1:
-        raise ValueError(
-            f"make_train_step expected micro_batches >= 1, got {micro_batches}; use 1 for whole "
-            "batches."
+    micro_batches = whole("make_train_step", "micro_batches", micro_batches)
+    if not hasattr(optimizer, "update"):
+        raise TypeError(
+            f"make_train_step expected an optax transformation, got {type(optimizer).__name__}; build "
+            "one, as in optax.adam(1e-3)."
         )
     if ema_decay is not None and not 0.0 <= ema_decay < 1.0:
         raise ValueError(
@@ -135,8 +139,20 @@ def _checked(loss_fn: LossFn) -> LossFn:
     """Check what the user's loss returns, and bring its metrics to the dtype of the loss."""
 
     def loss_and_metrics(model, batch, key):
-        loss, metrics = loss_fn(model, batch, key)
-        loss = jnp.asarray(loss)
+        returned = loss_fn(model, batch, key)
+        match returned:
+            case (loss, dict(metrics)):
+                loss = jnp.asarray(loss)
+            case _:
+                raise TypeError(
+                    f"loss_fn expected to return a pair of the loss and a dictionary of metrics, got "
+                    f"{_kinds(returned)}; return (loss, {{}}) where there are no metrics."
+                )
+        if not jnp.issubdtype(loss.dtype, jnp.floating):
+            raise TypeError(
+                f"loss_fn expected to return a loss in floating point, got {loss.dtype}; only that has "
+                "a gradient."
+            )
         metrics = {name: jnp.asarray(value) for name, value in metrics.items()}
         shapes = {"the loss": loss.shape} | {name: x.shape for name, x in metrics.items()}
         if any(shape != () for shape in shapes.values()):
@@ -153,6 +169,12 @@ def _checked(loss_fn: LossFn) -> LossFn:
         return loss, metrics
 
     return loss_and_metrics
+
+
+def _kinds(returned: Any) -> str:
+    if not isinstance(returned, tuple):
+        return type(returned).__name__
+    return f"({', '.join(type(part).__name__ for part in returned)})"
 
 
 def _check_ema(state: TrainState, ema_decay: float | None) -> None:

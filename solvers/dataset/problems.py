@@ -157,3 +157,4 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "darcy": darcy_flow,
     "vorticity": vorticity,
 }
+"""What `python -m solvers generate` can make, by name."""

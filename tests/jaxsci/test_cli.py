@@ -175,6 +175,7 @@ def test_what_is_refused_is_one_sentence(call, words, message):
     ("words", "message"),
     [
         (("run", "toy", "--model.width", "wide"), "--model.width"),
+        (("run", "toy", "--seeds", "a"), "python -m jaxsci run toy --help"),
         (("run", "toy", "--rate", "-1"), "Config expected rate >= 0, got -1.0"),
         (("run",), "usage: "),
         (("lists",), "invalid choice: 'lists'"),

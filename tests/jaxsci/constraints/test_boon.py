@@ -115,6 +115,30 @@ def test_boundary_error_of_the_whole_operator(dtype, x64):
     assert ends.error(out, values) <= 1000 * jnp.finfo(dtype).eps * jnp.abs(out).max()
 
 
+@pytest.mark.parametrize("ends", [DirichletEnds(), NeumannEnds()])
+def test_values_of_each_output_channel(ends, x64, key):
+    fno = FNO(in_channels=1, out_channels=2, width=5, modes=(6,), depth=2, key=key)
+    model = BoundaryCorrectedFNO(jax.tree.map(lambda w: w.astype(float), fno), ends)
+    x = jax.random.normal(key, (1, 40))
+    values = jnp.array([[0.1, -2.3], [1.5, 0.0]])
+    # Stencil coefficients up to 18 divided by 6h = 0.15, in float64.
+    assert ends.error(model(x, values), values) < 1e-10
+    same = jnp.array([0.1, -2.3])
+    np.testing.assert_array_equal(model(x, jnp.stack([same, same])), model(x, same))
+    # Both pairs reach both channels, through the hidden ones.
+    change = model(x, values.at[1].add(1.0)) - model(x, values)
+    assert jnp.abs(change[0, 1:-1]).max() > 1e-6
+    with pytest.raises(ValueError, match=r"shape \(2,\) or \(2, 2\), got \(5, 2\)"):
+        model(x, jnp.ones((5, 2)))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_arrays(key):
+    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, key=key)
+    model, x = BoundaryCorrectedFNO(fno, DirichletEnds()), [[0.5] * 9]
+    np.testing.assert_array_equal(model(x, [1.0, 2.0]), model(jnp.array(x), jnp.array([1.0, 2.0])))
+
+
 def test_neumann_stencil_is_third_order(x64):
     """Known error on sin at x = 1, and the same stencil mirrored at the other end."""
     for h, expected in ((0.01, -2.087e-7), (0.005, -2.62e-8)):
@@ -157,8 +181,9 @@ def test_bad_input_is_refused(key):
     one_mode = SpectralConv(in_channels=2, out_channels=2, modes=(1,), key=key)
     with pytest.raises(ValueError, match="at least 2 modes"):
         eliminate_ends(one_mode, jnp.ones((2, 9)))
-    with pytest.raises(ValueError, match="positive length"):
-        NeumannEnds(length=0.0)
+    for length in (0.0, jnp.inf):
+        with pytest.raises(ValueError, match="positive, finite length"):
+            NeumannEnds(length=length)
     fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3, 3), depth=1, key=key)
     with pytest.raises(ValueError, match="1-D FNO"):
         BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())

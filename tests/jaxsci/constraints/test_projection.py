@@ -314,6 +314,47 @@ def test_fields_that_cannot_be_projected_are_refused():
         conservation(jnp.ones(4), 1.0)  # pyright: ignore[reportArgumentType]
 
 
+def test_values_broadcast_into_the_batch_of_fields_and_never_enlarge_it():
+    grid = Grid.uniform(0.0, 1.0, 4)
+    field, totals = dist.Normal(jnp.zeros((5, 1, 4)), 0.1), jnp.arange(5.0)
+    assert project(field, conservation(grid, totals[:, None])).mean.shape == (5, 1, 4)
+    for fields, total in (((5, 1, 4), totals), ((1, 4), totals), ((5, 4), totals[:, None])):
+        with pytest.raises(ValueError, match=r"of the batch .* of the fields, got .*; give one"):
+            project(dist.Normal(jnp.zeros(fields), 0.1), conservation(grid, total))
+        with pytest.raises(ValueError, match=r"of the batch .* of the fields, got .*; give one"):
+            conservation(grid, total).residual(jnp.zeros(fields))
+
+
+def test_residual_takes_the_fields_that_project_takes():
+    constraint = conservation(Grid.uniform((0.0, 0.0), (1.0, 2.0), (4, 8)), 1.0)
+    for shape in ((4, 8), (32,), (3, 4, 8), (3, 32)):
+        u = jnp.ones(shape)
+        batch = project(dist.Normal(u, 1.0), constraint).batch_shape
+        assert constraint.residual(u).shape == (*batch, 1)
+    for shape in ((), (1,), (8,), (3, 31)):
+        with pytest.raises(ValueError, match="trailing axes hold n=32 cells, got shape"):
+            constraint.residual(jnp.ones(shape))
+
+
+def test_event_dimensions_change_nothing():
+    constraint = conservation(Grid.uniform(0.0, 1.0, 4), 1.0)
+    normal = dist.Normal(jnp.zeros((3, 4)), 0.1 + jnp.arange(4.0))
+    plain = project(normal, constraint)
+    for field in (normal.to_event(1), normal.to_event(1).to_event(1)):
+        np.testing.assert_array_equal(project(field, constraint).mean, plain.mean)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arguments_of_another_kind_are_refused():
+    grid = Grid.uniform(0.0, 1.0, 4)
+    with pytest.raises(TypeError, match="expected an AffineConstraint, got NoneType; build one"):
+        project(dist.Normal(jnp.zeros(4), 1.0), None)
+    with pytest.raises(TypeError, match=r"a solvers\.Grid, got NoneType"):
+        conservation(None, 1.0)
+    with pytest.raises(TypeError, match="expected arrays of numbers, got NoneType"):
+        conservation(grid, None)
+
+
 def test_bad_constraints_are_refused():
     rows = np.eye(3, 5)
     with pytest.raises(ValueError, match="at most as many rows as cells, got 6 rows for 5 cells"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import solvers
-from jaxsci.data import DatasetError, check_dataset, from_xarray, to_xarray
+from jaxsci.data import DatasetError, check_dataset, from_xarray, to_xarray, write_zarr
 from solvers import FiniteVolume, Grid, laws
 
 
@@ -115,6 +115,8 @@ def test_samples_at_different_times_are_refused(diffused):
             r"states of shape \(2, 2, 4\).* got \(2, 1, 4\); name every channel",
         ),
         ({"names": ["x"]}, "expected names other than"),
+        ({"solution": (np.array([1.0, 0.0]), np.zeros((2, 1, 4)))}, "increasing save times, got"),
+        ({"names": "temperature", "units": {"u": "K"}}, r"got units of \['u'\]"),
         ({"units": {"temperature": "K"}}, r"got units of \['temperature'\]; check the spelling"),
         ({"parameters": {"nu": np.ones(3)}}, r"parameter 'nu' of shape \(\), got \(3,\)"),
         ({"parameters": {"nu": np.nan}}, r"finite values in 'nu', got nan at index"),
@@ -123,7 +125,15 @@ def test_samples_at_different_times_are_refused(diffused):
 def test_arguments_that_do_not_fit_are_refused(change, message):
     solution = (np.arange(2.0), np.zeros((2, 1, 4)))
     with pytest.raises(DatasetError, match=message):
-        to_xarray(solution, Grid.uniform(0.0, 1.0, 4), **change)
+        to_xarray(**{"solution": solution, "grid": Grid.uniform(0.0, 1.0, 4), **change})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arguments_of_another_kind_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"expected a solvers\.Grid, got NoneType; pass"):
+        to_xarray((np.arange(2.0), np.zeros((2, 1, 4))), None)
+    with pytest.raises(DatasetError, match=r"expected an xarray\.Dataset, got ndarray; label"):
+        write_zarr(np.ones(3), tmp_path / "array.zarr")
 
 
 def test_the_first_value_that_is_not_finite_is_named(monkeypatch):

@@ -85,14 +85,16 @@ def test_a_lost_variable_is_refused(store):
         read_zarr(store)
 
 
-@pytest.mark.parametrize("damage", ["unfinished", "half a file"])
+@pytest.mark.parametrize("damage", ["unfinished", "half a file", "a word"])
 def test_a_store_without_its_record_is_refused(dataset, store, damage):
     root = store / "zarr.json"
     if damage == "half a file":
         root.write_text(root.read_text()[:40])
     else:
         metadata = json.loads(root.read_text())
-        del metadata["attributes"]["jaxsci_checksums"]
+        metadata["attributes"]["jaxsci_checksums"] = "word"
+        if damage == "unfinished":
+            del metadata["attributes"]["jaxsci_checksums"]
         root.write_text(json.dumps(metadata))
     with pytest.raises(StoreError, match="record of a finished write, got none; write it again"):
         read_zarr(store)

@@ -52,6 +52,12 @@ def test_conservation_error_is_signed_and_has_the_leading_shape():
     np.testing.assert_allclose(conservation_error(u, 3.0, grid.volumes), expected, atol=1e-6)
 
 
+def test_star_imports_keep_the_constraint():
+    names = {}
+    exec("from jaxsci.constraints import *\nfrom jaxsci.metrics import *", names)
+    assert names["conservation"] is conservation
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_conservation_error_after_projection(double, request):
     if double:

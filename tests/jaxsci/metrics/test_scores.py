@@ -8,7 +8,13 @@ import pytest
 from scipy import integrate, stats
 
 from jaxsci.constraints import conservation, project
-from jaxsci.metrics import crps_gaussian, crps_samples, gaussian_log_likelihood, interval_coverage
+from jaxsci.metrics import (
+    crps_gaussian,
+    crps_samples,
+    gaussian_log_likelihood,
+    interval_coverage,
+    relative_l2,
+)
 from solvers import Grid
 
 ROUND_OFF = 1e-13  # a handful of double-precision operations
@@ -175,3 +181,11 @@ def test_bad_shapes_are_refused():
         crps_samples(three[None], three)
     with pytest.raises(ValueError, match="crps_samples expected a target"):
         crps_samples(jnp.zeros((2, 3)), jnp.zeros((3, 1)))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_arrays():
+    assert crps_samples([[0.0, 0.0], [2.0, 2.0]], [1.0, 1.0], fair=False) == 0.5
+    np.testing.assert_allclose(relative_l2([[3.0, 0.0]], [[3.0, 4.0]]), 0.8, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"expected a target of shape \(2,\)"):
+        crps_samples([[0.0, 0.0], [2.0, 2.0]], [1.0])

@@ -100,11 +100,11 @@ def test_bad_input_is_refused(model, data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dims": 0}, "dims >= 1, got 0"),
-        ({"width": 0}, "width >= 1, got 0"),
-        ({"self_attention": -1}, "self_attention >= 0, got -1"),
-        ({"cross_attention": 0}, "cross_attention >= 1, got 0"),
-        ({"heads": 0}, "heads to divide the width"),
+        ({"dims": 0}, "dims to be a whole number >= 1, got 0"),
+        ({"width": 0}, "width to be a whole number >= 1, got 0"),
+        ({"self_attention": -1}, "self_attention to be a whole number >= 0, got -1"),
+        ({"cross_attention": 0}, "cross_attention to be a whole number >= 1, got 0"),
+        ({"heads": 0}, "heads to be a whole number >= 1, got 0"),
         ({"floor": 0.0}, "positive, finite floor"),
     ],
 )
@@ -117,6 +117,18 @@ def test_empty_sets_and_other_targets_are_refused(model, data, key):
     x, y, targets = data
     with pytest.raises(ValueError, match="at least one context and one target point, got 0 and 7"):
         model(x[:0], y[:0], targets)
+    with pytest.raises(ValueError, match="at least one context"):
+        model.latent(x[:0], y[:0])
+    with pytest.raises(ValueError, match=r"finite context_y, got nan at index \(1, 0\)"):
+        model(x, y.at[1].set(jnp.nan), targets)
     # The type checks of the suite come before the library's own; both name the argument.
     with pytest.raises((ValueError, TypeError), match="target_y"):
         model.negative_elbo(x, y, targets, jnp.zeros((6, 1)), key=key)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_taken_and_half_a_width_is_not(model, data, key):
+    listed = model(*(array.tolist() for array in data))
+    np.testing.assert_array_equal(listed.loc, model(*data).loc)
+    with pytest.raises(ValueError, match=r"width to be a whole number >= 1, got 8\.0"):
+        AttentiveNeuralProcess(dims=2, width=8.0, key=key)

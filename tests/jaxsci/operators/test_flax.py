@@ -59,3 +59,8 @@ def test_bad_input_is_refused(key):
         from_flax(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), {"params": {}})
     with pytest.raises(TypeError, match="is an operator already"):
         from_flax(type(nnx.Linear(2, 3, rngs=nnx.Rngs(0))))
+    operator = from_flax(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+    linear = from_flax(Net(), Net().init(key, jnp.ones((1, 10, 2))))
+    for refusing, shape in ((operator, (5, 9)), (linear, (5, 9)), (linear, (4, 2, 10))):
+        with pytest.raises(ValueError, match=r"one sample \(channels, \*space\).*use jax.vmap"):
+            refusing(jnp.ones(shape))

@@ -92,7 +92,22 @@ def test_bad_input_is_refused(key):
         fno(jnp.ones((2, 64)))
     with pytest.raises(ValueError, match="at least"):
         fno(jnp.ones((3, 3)))
-    with pytest.raises(ValueError, match="width to be a positive integer"):
+    with pytest.raises(ValueError, match="width to be a whole number >= 1, got 0"):
         FNO(in_channels=3, out_channels=1, width=0, modes=(3,), key=key)
     with pytest.raises(ValueError, match=r"write modes=\(16,\)"):
         FNO(in_channels=3, out_channels=1, width=4, modes=(), key=key)
+    with pytest.raises(ValueError, match="finite identity, got nan"):
+        FNO(in_channels=3, out_channels=1, width=4, modes=(3,), identity=jnp.nan, key=key)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_numpy_gives_is_taken_and_a_seed_is_no_key(key):
+    fno = FNO(in_channels=1, out_channels=1, width=np.int64(4), modes=(3,), depth=1, key=key)
+    x = np.linspace(0.0, 1.0, 8)[None]  # float64, without a warning
+    np.testing.assert_array_equal(fno(x), fno(jnp.asarray(x)))
+    np.testing.assert_array_equal(fno(x.tolist()), fno(x))
+    for seed in (0, None):
+        with pytest.raises(TypeError, match=r"FNO expected a random key, got .*; make one"):
+            FNO(in_channels=1, out_channels=1, width=4, modes=(3,), key=seed)
+    with pytest.raises(ValueError, match=r"width to be a whole number >= 1, got 4\.5"):
+        FNO(in_channels=1, out_channels=1, width=4.5, modes=(3,), key=key)

@@ -275,3 +275,28 @@ def test_options_out_of_range_are_refused(problem, loss_fn, source, key, options
     options = {"steps": 3, "progress": False} | options
     with pytest.raises(ValueError, match=message):
         fit(problem.model, loss_fn, source, optax.sgd(0.1), key=key, **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arguments_of_another_kind_are_refused(problem, loss_fn, source, key):
+    run = lambda **other: fit(
+        **{
+            "model": problem.model,
+            "loss_fn": loss_fn,
+            "source": source,
+            "optimizer": optax.sgd(0.1),
+            "key": key,
+            "steps": np.int64(2),
+            "progress": False,
+            **other,
+        }
+    )
+    assert int(run().state.step) == 2
+    for other, message in (
+        ({"optimizer": None}, "expected an optax transformation, got NoneType"),
+        ({"source": {"x": 1}}, "expected a source of batches, got dict; wrap arrays"),
+        ({"key": 0}, "fit expected a random key, got 0; make one"),
+        ({"key": None}, "fit expected a random key, got None"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            run(**other)

@@ -71,9 +71,9 @@ def test_bad_data_are_refused(key):
         ArraySource((x, np.ones(4)), 2, key=key)
     with pytest.raises(ValueError, match=r"common leading axis"):
         ArraySource((x, np.float32(1.0)), 2, key=key)
-    with pytest.raises(ValueError, match=r"got 0 examples and batch_size=2"):
+    with pytest.raises(ValueError, match=r"at least one example, got none"):
         ArraySource(x[:0], 2, key=key)
-    with pytest.raises(ValueError, match=r"got 5 examples and batch_size=0"):
+    with pytest.raises(ValueError, match=r"batch_size to be a whole number >= 1, got 0"):
         ArraySource(x, 0, key=key)
     x[3, 1] = np.nan
     sentence = (
@@ -88,6 +88,16 @@ def test_bad_data_are_refused(key):
 def test_half_an_example_is_refused(key):
     with pytest.raises((ValueError, TypeError), match="batch_size"):
         ArraySource({"x": jnp.zeros((4, 2))}, 2.5, key=key)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_integers_of_numpy_are_whole_and_positions_are_not_negative(key):
+    source = ArraySource(jnp.arange(5), np.int64(2), key=key)
+    np.testing.assert_array_equal(source.batch(np.int64(3)), source.batch(3))
+    with pytest.raises(ValueError, match="position to be a whole number >= 0, got -1"):
+        source.batch(-1)
+    with pytest.raises(TypeError, match="ArraySource expected a random key, got 0"):
+        ArraySource(jnp.arange(5), 2, key=0)
 
 
 def test_epoch_batches_cover_the_epoch(key):

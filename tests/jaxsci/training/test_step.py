@@ -116,13 +116,22 @@ def test_optimizer_sees_the_loss(problem, loss_fn, key):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"micro_batches": 0}, r"expected micro_batches >= 1, got 0; use 1"),
+        ({"micro_batches": 0}, r"expected micro_batches to be a whole number >= 1, got 0"),
         ({"ema_decay": 1.0}, r"expected 0 <= ema_decay < 1, got 1.0"),
     ],
 )
 def test_options_out_of_range_are_refused(loss_fn, options, message):
     with pytest.raises(ValueError, match=message):
         make_train_step(loss_fn, optax.sgd(0.1), **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_options_of_another_kind_are_refused(loss_fn):
+    for pieces in (2.0, "2"):
+        with pytest.raises(ValueError, match="micro_batches to be a whole number >= 1, got"):
+            make_train_step(loss_fn, optax.sgd(0.1), micro_batches=pieces)
+    with pytest.raises(TypeError, match="expected an optax transformation, got NoneType"):
+        make_train_step(loss_fn, None)
 
 
 def test_indivisible_batch_is_refused(problem, loss_fn, key):
@@ -146,6 +155,22 @@ def test_wrong_losses_are_refused(problem, key):
     taken = make_train_step(lambda m, b, k: (m.b[0], {"loss": m.b[0]}), optimizer)
     with pytest.raises(ValueError, match=r"got \['loss'\]; leave them out"):
         taken(state, problem.arrays, key)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (1.0, "expected to return a pair .* got float; return"),
+        ((1.0, None), r"expected to return a pair .* got \(float, NoneType\)"),
+        ((1.0, {}, 2), "expected to return a pair"),
+        ((1, {}), "a loss in floating point, got int32"),
+    ],
+)
+def test_what_is_no_loss_is_refused(problem, key, returned, message):
+    optimizer = optax.sgd(0.1)
+    step = make_train_step(lambda m, b, k: returned, optimizer)
+    with pytest.raises(TypeError, match=message):
+        step(init_state(problem.model, optimizer), problem.arrays, key)
 
 
 def test_state_without_average_is_refused(problem, loss_fn, key):

@@ -1,0 +1,30 @@
+"""Checks of arguments that every part of the library has: whole numbers and random keys."""
+
+import operator
+from typing import Any
+
+import jax
+
+
+def whole(who: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int of at least `least`; NumPy's integers count, halves and strings do not."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise ValueError(
+            f"{who} expected {name} to be a whole number >= {least}, got {value!r}; give one of at "
+            f"least {least}."
+        )
+    return number
+
+
+def check_key(who: str, key: Any) -> None:
+    """Refuse what is no random key, such as the seed that one is made from."""
+    try:
+        jax.random.key_data(key)
+    except TypeError as error:
+        raise TypeError(
+            f"{who} expected a random key, got {key!r}; make one of a seed, as in jax.random.key(0)."
+        ) from error
