@@ -96,7 +96,7 @@ def stepped(
 def euler(config: SolverSpeedConfig) -> Iterator[Case]:
     """Both reconstructions in both precisions on the small grid, and in single on the large one."""
     schemes = {"MUSCL": MUSCL(minmod), "WENO5-Z": WENO5Z()}
-    many = max(4, config.steps * config.small**2 // config.large**2)
+    many = max(8, config.steps * config.small**2 // config.large**2)
     for n, steps in ((config.small, config.steps), (config.large, many)):
         for name, scheme in schemes.items():
             for dtype in (jnp.float32, jnp.float64):
@@ -116,7 +116,7 @@ def scalars(config: SolverSpeedConfig) -> Iterator[Case]:
         ("advection", Advection(jnp.ones(2)), MUSCL(minmod), 0.2 / n),
         ("heat", Diffusion(1.0), None, 0.1 / n**2),
     ):
-        steps = config.steps // 2
+        steps = max(1, config.steps // 10)
         yield Case(f"{name} {n}², float32", stepped(law, grid, scheme, dt, steps), u0, steps)
 
 

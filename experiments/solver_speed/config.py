@@ -15,7 +15,8 @@ class SolverSpeedConfig:
         scalar: cells an axis of scalar advection and heat conduction.
         gradient: cells an axis of the differentiated solve.
         gradient_steps: its numbers of steps, growing.
-        steps: steps of the solve on the small grid; the large ones take fewer.
+        steps: steps of a call on the small grid, so many that its start does not count; the large
+            ones take fewer.
         peers: the interpreter of the environment that has the peers, ``make peers`` makes it; empty to
             leave them out.
     """
@@ -27,7 +28,7 @@ class SolverSpeedConfig:
     scalar: int = 4096
     gradient: int = 128
     gradient_steps: tuple[int, ...] = (16, 64, 256)
-    steps: int = 20
+    steps: int = 100
     peers: str = ".venv-peers/bin/python"
 
     def __post_init__(self):

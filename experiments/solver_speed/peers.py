@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from jaxsci.experiment import ExperimentError
@@ -32,15 +33,23 @@ class Peer:
     def __init__(self, name: str, python: str, cells: int, steps: int):
         script, options = PEERS[name]
         self.name, self.steps = name, steps
+        self._folder = tempfile.TemporaryDirectory()  # some write what they were asked for
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         try:
             self._process = subprocess.Popen(
-                [python, str(SCRIPTS / script), str(cells), str(steps), *options],
+                [
+                    str(Path(python).absolute()),
+                    str(SCRIPTS / script),
+                    str(cells),
+                    str(steps),
+                    *options,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
                 env=environment,
+                cwd=self._folder.name,
             )
         except OSError as error:
             raise ExperimentError(
@@ -61,6 +70,7 @@ class Peer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+        self._folder.cleanup()
 
     def _answer(self, key: str) -> float:
         assert self._process.stdout is not None

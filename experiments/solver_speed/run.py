@@ -31,7 +31,7 @@ def run_seed(config: SolverSpeedConfig, seed: int, out: Path) -> Rows:
         peers = []
         for name in PEERS if config.peers else ():
             # The numba peer needs seconds for what takes us milliseconds.
-            steps = config.steps if "numba" not in name else 2
+            steps = 2 if "numba" in name else config.steps
             peers.append(Peer(name, config.peers, config.small, steps))
             stack.callback(peers[-1].close)
         copy = _copy(config.scalar)

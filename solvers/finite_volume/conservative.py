@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Wall, normalise, prescribed
 from ..grid import Grid
+from ..laws.gas import AbstractGas
 from ..laws.law import AbstractLaw, State, diffusive_flux
 from ..laws.shallow_water import ShallowWater
 from ..laws.system import AbstractSystem, unit
@@ -27,6 +28,7 @@ from .hydrostatic import Bed, hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
 from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting
+from .weno import AbstractWENO5
 
 Faces = Float[Array, "channels *faces"]
 Push = Float[Array, "one *space"] | None
@@ -90,6 +92,13 @@ class FiniteVolume(eqx.Module):
             raise ValueError(
                 f"FiniteVolume expected equal cells for {type(self.reconstruction).__name__}, got a "
                 "stretched axis; use Grid.uniform or MUSCL."
+            )
+        scheme = self.reconstruction
+        by_waves = isinstance(scheme, AbstractWENO5) and scheme.characteristic
+        if by_waves and not isinstance(law, AbstractGas):
+            raise ValueError(
+                "FiniteVolume expected a gas (Euler, NavierStokes) for characteristic "
+                f"reconstruction, got {type(law).__name__}; leave characteristic=True out."
             )
         if law.has_convection and not isinstance(law, self.riemann.needs):
             kinds = ", ".join(kind.__name__ for kind in fitting(law))
@@ -338,12 +347,24 @@ class FiniteVolume(eqx.Module):
         faces = w.shape[axis + 1] + 1
         # The face between cells i − 1 and i reads the padded cells i, ..., i + 2·width − 1.
         stencil = [cut(padded, axis, j, j + faces) for j in range(2 * width)]
-        left, right = self.reconstruction(stencil, self._stencil_widths(axis, w))
+        left, right = self._reconstructed(stencil, axis, w)
         if bed is None:
             return *self._meaningful(t, w, axis, stencil, left, right), None
         beds = left[-1:] - left[:1], right[-1:] - right[:1]
         stencil = [cells[:-1] for cells in stencil]
         return *self._meaningful(t, w, axis, stencil, left[:-1], right[:-1]), beds
+
+    def _reconstructed(
+        self, stencil: Sequence[Slab], axis: int, like: State
+    ) -> tuple[Faces, Faces]:
+        law, rule = self.law, self.reconstruction
+        if not (isinstance(rule, AbstractWENO5) and rule.characteristic):
+            return rule(stencil, self._stencil_widths(axis, like))
+        assert isinstance(law, AbstractGas)
+        mean = 0.5 * (stencil[rule.width - 1] + stencil[rule.width])
+        sides = rule([law.to_characteristic(w, mean, axis) for w in stencil], None)
+        left, right = (law.from_characteristic(side, mean, axis) for side in sides)
+        return left, right
 
     def _padded(self, t: ArrayLike, w: State, axis: int) -> Slab:
         width = self.reconstruction.width

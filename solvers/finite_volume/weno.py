@@ -12,6 +12,7 @@ import abc
 from collections.abc import Sequence
 from typing import ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 from jax import lax
 
@@ -23,11 +24,17 @@ _LINEAR = (0.1, 0.6, 0.3)  # d_k: the three parabolas make the quartic
 class AbstractWENO5(AbstractReconstruction):
     """Fifth-order in each direction, on equal cells.
 
+    Args:
+        characteristic: whether a system's waves are reconstructed, each by itself, and not its
+            primitive variables: waves that meet do not disturb each other's smoothness, at the
+            price of twice the work. For laws that say what their waves are, those of a gas.
+
     Fifth order for scalar laws and linear systems in one dimension. Primitive variables of averages
     (`Euler`), and face averages replaced with midpoints (more dimensions), cost nonlinear problems
     all but second order, with small constants.
     """
 
+    characteristic: eqx.AbstractVar[bool]
     width: ClassVar[int] = 3
     equal_cells: ClassVar[bool] = True
     # Where the limited face values of a system are as good as averages, Zhang and Shu (2010).
@@ -66,6 +73,8 @@ class AbstractWENO5(AbstractReconstruction):
 class WENO5JS(AbstractWENO5):
     """The weights of Jiang and Shu: more diffusive, third order at extrema."""
 
+    characteristic: bool = eqx.field(static=True, default=False, kw_only=True)
+
     def weights(self, roughness: Sequence[Slab], floor: Slab) -> list[Slab]:  # noqa: D102
         # The common factor keeps the squares in range; what it is does not matter.
         least = lax.stop_gradient(floor + jnp.minimum(jnp.minimum(*roughness[:2]), roughness[2]))
@@ -77,6 +86,8 @@ class WENO5JS(AbstractWENO5):
 
 class WENO5Z(AbstractWENO5):
     """The weights of Borges et al.: sharper, fifth order at simple extrema."""
+
+    characteristic: bool = eqx.field(static=True, default=False, kw_only=True)
 
     def weights(self, roughness: Sequence[Slab], floor: Slab) -> list[Slab]:  # noqa: D102
         tau = jnp.abs(roughness[0] - roughness[2])

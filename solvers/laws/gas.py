@@ -121,6 +121,25 @@ class AbstractGas(AbstractSystem):
         waves.append(jnp.stack([entropy, *contact, entropy * half_square + sheared]))
         return [normal - sound, normal + sound, normal], waves
 
+    def to_characteristic(self, w: State, mean: State, axis: int = 0) -> State:
+        """The waves along an axis that w consists of, linearised about a mean state.
+
+        Sound ½(p/c² ∓ ρ̄ v_a/c) in the places of v_a and p, entropy ρ − p/c² in that of ρ, and shear.
+        """
+        sound = self.sound_speed(mean)
+        press, push = 0.5 * w[-1] / sound**2, 0.5 * mean[0] / sound * w[1 + axis]
+        others = [press - push if i == axis else v for i, v in enumerate(w[1:-1])]
+        return jnp.stack([w[0] - 2.0 * press, *others, press + push])
+
+    def from_characteristic(self, amplitudes: State, mean: State, axis: int = 0) -> State:
+        """The inverse of `to_characteristic`."""
+        sound = self.sound_speed(mean)
+        back, ahead = amplitudes[1 + axis], amplitudes[-1]
+        normal = (ahead - back) * sound / mean[0]
+        velocity = [normal if i == axis else v for i, v in enumerate(amplitudes[1:-1])]
+        press = back + ahead
+        return jnp.stack([amplitudes[0] + press, *velocity, press * sound**2])
+
     def limit_jump(self, w: State, jump: State) -> State:
         """Shortens the jump until the cell average is a mean of admissible states.
 

@@ -24,7 +24,7 @@ from solvers import (
     solve,
     superbee,
 )
-from solvers.laws import Euler
+from solvers.laws import Burgers, Euler
 
 x64 = pytest.mark.usefixtures("x64")
 
@@ -80,6 +80,7 @@ def test_shock_tubes(name):
         {"riemann": Roe()},
         {"reconstruction": MUSCL(superbee)},
         {"reconstruction": WENO5Z()},
+        {"reconstruction": WENO5Z(characteristic=True)},
     ],
 )
 def test_other_schemes_solve_sod(schemes):
@@ -280,3 +281,34 @@ def test_an_initial_state_without_meaning_is_reported():
     assert status.outcome == Outcome.not_positive
     assert status.time == 0.0
     assert np.unravel_index(status.cell, grid.shape) == (2, 1)
+
+
+@x64
+def test_waves_of_a_gas_are_its_eigenvectors_and_go_there_and_back():
+    law = Euler()
+    mean = jnp.array([1.3, 0.4, -0.2, 0.9])[:, None]
+    w = jnp.asarray(np.random.default_rng(0).normal(size=(4, 1)))
+    for axis in (0, 1):
+        there = law.to_characteristic(w, mean, axis)
+        np.testing.assert_allclose(law.from_characteristic(there, mean, axis), w, atol=1e-14)
+        # A wave of one amplitude moves at its speed: the fluxes change by λ times the states.
+        sound = law.sound_speed(mean)[0]
+        speeds = {0: 0.0, 1 + axis: -sound, 2 - axis: 0.0, 3: sound}
+        for channel, relative in speeds.items():
+            wave = law.from_characteristic(jnp.eye(4)[:, channel : channel + 1], mean, axis)
+            to_flux = lambda v, axis=axis: law.primitive_flux(v, axis)
+            flux = jax.jvp(to_flux, (mean,), (wave,))[1]
+            state = jax.jvp(law.to_conserved, (mean,), (wave,))[1]
+            speed = mean[1 + axis, 0] + relative
+            np.testing.assert_allclose(flux, speed * state, atol=1e-14)
+
+
+def test_characteristic_faces_of_other_laws_are_refused():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    with pytest.raises(ValueError, match="expected a gas"):
+        FiniteVolume(
+            law=Burgers(),
+            grid=grid,
+            boundary=Periodic(),
+            reconstruction=WENO5Z(characteristic=True),
+        )
