@@ -28,6 +28,7 @@ from .hydrostatic import Bed, hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
 from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting
+from .shifts import shifts
 from .weno import AbstractWENO5
 
 Faces = Float[Array, "channels *faces"]
@@ -147,7 +148,8 @@ class FiniteVolume(eqx.Module):
         total = jnp.zeros_like(u)
         for axis in range(self.grid.ndim if convection or diffusion else 0):
             flux, push = self._flux_and_push(t, u, axis, convection=convection, diffusion=diffusion)
-            change = cut(flux, axis, 1, None) - cut(flux, axis, 0, -1)
+            lower, upper = shifts(flux, axis, 2)
+            change = upper - lower
             if push is not None:
                 change = change - unit(push[0], u, 1 + axis)
             total = total - change / self._along(self._widths(axis), axis, u)
@@ -344,9 +346,8 @@ class FiniteVolume(eqx.Module):
         padded = self._padded(t, w, axis)
         if bed is not None:
             padded = jnp.concatenate([padded, padded[:1] + bed])
-        faces = w.shape[axis + 1] + 1
         # The face between cells i − 1 and i reads the padded cells i, ..., i + 2·width − 1.
-        stencil = [cut(padded, axis, j, j + faces) for j in range(2 * width)]
+        stencil = shifts(padded, axis, 2 * width)
         left, right = self._reconstructed(stencil, axis, w)
         if bed is None:
             return *self._meaningful(t, w, axis, stencil, left, right), None
@@ -355,7 +356,7 @@ class FiniteVolume(eqx.Module):
         return *self._meaningful(t, w, axis, stencil, left[:-1], right[:-1]), beds
 
     def _reconstructed(
-        self, stencil: Sequence[Slab], axis: int, like: State
+        self, stencil: Sequence[Slab], axis: int, like: Float[Array, "_ *space"]
     ) -> tuple[Faces, Faces]:
         law, rule = self.law, self.reconstruction
         if not (isinstance(rule, AbstractWENO5) and rule.characteristic):

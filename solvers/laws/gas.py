@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .law import State
-from .system import AbstractSystem, Scalar, add, flip, keep_positive, root
+from .system import AbstractSystem, Scalar, add, channels, flip, keep_positive, root
 
 # The share of a cell that each face state stands for in the proof of positivity, see `limit_jump`.
 _SHARE = 0.4
@@ -35,29 +35,32 @@ class AbstractGas(AbstractSystem):
 
     def to_primitive(self, u: State) -> State:
         """(ρ, v, p), p = (γ − 1)(E − ½ρ|v|²)."""
-        density, momentum, energy = u[0], u[1:-1], u[-1]
+        density, *momentum, energy = channels(u)
         velocity = [m / density for m in momentum]
         kinetic = 0.5 * add(m * v for m, v in zip(momentum, velocity, strict=True))
         return jnp.stack([density, *velocity, (self._gamma(u) - 1.0) * (energy - kinetic)])
 
     def to_conserved(self, w: State) -> State:
         """(ρ, ρv, E)."""
-        return jnp.stack([w[0], *(w[0] * v for v in w[1:-1]), self._energy(w)])
+        density, *velocity, _ = parts = channels(w)
+        return jnp.stack([density, *(density * v for v in velocity), self._energy(parts)])
 
     def primitive_flux(self, w: State, axis: int = 0) -> State:
         """(ρ v_a, ρ v_a v + p e_a, (E + p) v_a) along axis a."""
-        pressure, normal = w[-1], w[1 + axis]
-        flow = w[0] * normal
-        momentum = [flow * v + pressure if i == axis else flow * v for i, v in enumerate(w[1:-1])]
-        return jnp.stack([flow, *momentum, (self._energy(w) + pressure) * normal])
+        density, *velocity, pressure = parts = channels(w)
+        flow = density * velocity[axis]
+        momentum = [flow * v + pressure if i == axis else flow * v for i, v in enumerate(velocity)]
+        return jnp.stack([flow, *momentum, (self._energy(parts) + pressure) * velocity[axis]])
 
     def primitive_wave_speed(self, w: State, axis: int = 0) -> Scalar:
         """|v_a| + c."""
-        return jnp.abs(w[1 + axis]) + self.sound_speed(w)
+        parts = channels(w)
+        return jnp.abs(parts[1 + axis]) + self.sound_speed(parts)
 
-    def sound_speed(self, w: State) -> Scalar:
+    def sound_speed(self, w: State | list[Scalar]) -> Scalar:
         """C = √(γp/ρ); a negative pressure, which `solve` reports, counts as none."""
-        return root(self._gamma(w) * w[-1] / w[0])
+        parts = channels(w)
+        return root(self._gamma(parts[0]) * parts[-1] / parts[0])
 
     def reflect(self, w: State, axis: int = 0) -> State:
         """The normal velocity changes sign."""
@@ -65,43 +68,48 @@ class AbstractGas(AbstractSystem):
 
     def wave_speeds(self, left: State, right: State, axis: int = 0) -> tuple[Scalar, Scalar]:
         """Einfeldt's bounds min(u_L − c_L, û − ĉ) and max(u_R + c_R, û + ĉ), with Roe averages."""
-        velocity, enthalpy = self._roe_average(left, right)
+        first, second = channels(left), channels(right)
+        velocity, enthalpy = self._roe_average(first, second)
         normal = velocity[axis]
         sound = self._sound_of_enthalpy(velocity, enthalpy)
-        lower = jnp.minimum(left[1 + axis] - self.sound_speed(left), normal - sound)
-        upper = jnp.maximum(right[1 + axis] + self.sound_speed(right), normal + sound)
+        lower = jnp.minimum(first[1 + axis] - self.sound_speed(first), normal - sound)
+        upper = jnp.maximum(second[1 + axis] + self.sound_speed(second), normal + sound)
         return lower, upper
 
     def contact_speed(
         self, left: State, right: State, lower: Scalar, upper: Scalar, axis: int = 0
     ) -> Scalar:
         """Speed of the contact between bounding waves, Toro eq. (10.37)."""
-        inflow = left[0] * (lower - left[1 + axis])
-        outflow = right[0] * (upper - right[1 + axis])
-        force = right[-1] - left[-1] + inflow * left[1 + axis] - outflow * right[1 + axis]
+        first, second = channels(left), channels(right)
+        inflow = first[0] * (lower - first[1 + axis])
+        outflow = second[0] * (upper - second[1 + axis])
+        push = inflow * first[1 + axis] - outflow * second[1 + axis]
+        force = second[-1] - first[-1] + push
         between = inflow - outflow
         moving = between < 0  # only negative pressures, which `solve` reports, make no waves
         return jnp.where(moving, force / jnp.where(moving, between, -1.0), 0.0)
 
     def star_state(self, w: State, speed: Scalar, contact: Scalar, axis: int = 0) -> State:
         """Conserved state between the wave of this speed, beyond which w is, and the contact."""
-        normal = w[1 + axis]
+        mass, *velocity, pressure = parts = channels(w)
+        normal = velocity[axis]
         gap = speed - contact
         gap = jnp.where(gap == 0, 1.0, gap)
-        density = w[0] * (speed - normal) / gap
-        velocity = [contact if i == axis else v for i, v in enumerate(w[1:-1])]
-        work = (contact - normal) * (density * contact + w[-1] / gap)
-        energy = self._energy(w) / w[0] * density + work
+        density = mass * (speed - normal) / gap
+        velocity[axis] = contact
+        work = (contact - normal) * (density * contact + pressure / gap)
+        energy = self._energy(parts) / mass * density + work
         return jnp.stack([density, *(density * v for v in velocity), energy])
 
     def roe_waves(
         self, left: State, right: State, axis: int = 0
     ) -> tuple[list[Scalar], list[State]]:
         """Speeds and jumps of the waves of Roe's linearisation: acoustic, contact and shear."""
-        velocity, enthalpy = self._roe_average(left, right)
+        first, second = channels(left), channels(right)
+        velocity, enthalpy = self._roe_average(first, second)
         sound = self._sound_of_enthalpy(velocity, enthalpy)
-        normal, jump = velocity[axis], right - left
-        density = jnp.sqrt(left[0] * right[0])
+        normal, jump = velocity[axis], [b - a for a, b in zip(first, second, strict=True)]
+        density = jnp.sqrt(first[0] * second[0])
         squeeze = density * jump[1 + axis] / sound
         push = jump[-1] / sound**2
         acoustic = [0.5 * (push - squeeze), 0.5 * (push + squeeze)]
@@ -126,19 +134,17 @@ class AbstractGas(AbstractSystem):
 
         Sound ½(p/c² ∓ ρ̄ v_a/c) in the places of v_a and p, entropy ρ − p/c² in that of ρ, and shear.
         """
-        sound = self.sound_speed(mean)
-        press, push = 0.5 * w[-1] / sound**2, 0.5 * mean[0] / sound * w[1 + axis]
-        others = [press - push if i == axis else v for i, v in enumerate(w[1:-1])]
-        return jnp.stack([w[0] - 2.0 * press, *others, press + push])
+        sound, (density, *velocity, pressure) = self.sound_speed(mean), channels(w)
+        press, push = 0.5 * pressure / sound**2, 0.5 * channels(mean)[0] / sound * velocity[axis]
+        velocity[axis] = press - push
+        return jnp.stack([density - 2.0 * press, *velocity, press + push])
 
     def from_characteristic(self, amplitudes: State, mean: State, axis: int = 0) -> State:
         """The inverse of `to_characteristic`."""
-        sound = self.sound_speed(mean)
-        back, ahead = amplitudes[1 + axis], amplitudes[-1]
-        normal = (ahead - back) * sound / mean[0]
-        velocity = [normal if i == axis else v for i, v in enumerate(amplitudes[1:-1])]
-        press = back + ahead
-        return jnp.stack([amplitudes[0] + press, *velocity, press * sound**2])
+        sound, (entropy, *others, ahead) = self.sound_speed(mean), channels(amplitudes)
+        back, press = others[axis], others[axis] + ahead
+        others[axis] = (ahead - back) * sound / channels(mean)[0]
+        return jnp.stack([entropy + press, *others, press * sound**2])
 
     def limit_jump(self, w: State, jump: State) -> State:
         """Shortens the jump until the cell average is a mean of admissible states.
@@ -152,25 +158,27 @@ class AbstractGas(AbstractSystem):
         """
         kappa = 2.0 * _SHARE / (1.0 - 2.0 * _SHARE)
         heat = 0.5 * kappa * (1.0 + kappa) * (self._gamma(w) - 1.0)
-        needed = heat * w[0] * add(j * j for j in jump[1:-1])
-        held = jnp.maximum(w[-1], 0.0)
+        parts, (rise, *turns, squeeze) = channels(w), channels(jump)
+        needed = heat * parts[0] * add(j * j for j in turns)
+        held = jnp.maximum(parts[-1], 0.0)
         slow = held / jnp.maximum(jnp.maximum(held, needed), 1e-30)  # at most √(p/needed)
-        density, pressure = (keep_positive(w[c], jump[c], _KEPT) for c in (0, -1))
-        return jnp.stack([density, *(slow * j for j in jump[1:-1]), pressure])
+        density = keep_positive(parts[0], rise, _KEPT)
+        pressure = keep_positive(parts[-1], squeeze, _KEPT)
+        return jnp.stack([density, *(slow * j for j in turns), pressure])
 
     def admissible(self, u: State) -> Bool[Array, "*space"]:
         """Where density and pressure are positive."""
-        w = self.to_primitive(u)
-        return (w[0] > 0) & (w[-1] > 0)
+        density, *_, pressure = channels(self.to_primitive(u))
+        return (density > 0) & (pressure > 0)
 
     def _gamma(self, u: Array) -> Float[Array, ""]:
         return self.gamma.astype(u.dtype)
 
-    def _energy(self, w: State) -> Scalar:
+    def _energy(self, w: list[Scalar]) -> Scalar:
         kinetic = 0.5 * w[0] * add(v * v for v in w[1:-1])
-        return w[-1] / (self._gamma(w) - 1.0) + kinetic
+        return w[-1] / (self._gamma(w[0]) - 1.0) + kinetic
 
-    def _roe_average(self, left: State, right: State) -> tuple[list[Scalar], Scalar]:
+    def _roe_average(self, left: list[Scalar], right: list[Scalar]) -> tuple[list[Scalar], Scalar]:
         """Velocity and specific enthalpy, weighted with the roots of the densities."""
         root_left, root_right = jnp.sqrt(left[0]), jnp.sqrt(right[0])
         share = root_left / (root_left + root_right)

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Iterable
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from .law import AbstractLaw, State
@@ -65,6 +66,17 @@ class AbstractSystem(AbstractLaw):
     def diffusivity(self, u: State) -> Float[Array, "..."]:
         """Zero: nothing diffuses."""
         return jnp.zeros_like(u)
+
+
+def channels(w: State | list[Scalar]) -> list[Scalar]:
+    """The channels of a state, each ``(*space,)``.
+
+    By a split, whose transpose is a concatenation: each `w[c]` would become, in reverse mode, a state
+    of zeros with one channel filled, and dozens of these would be added.
+    """
+    if isinstance(w, list):
+        return w
+    return [lax.squeeze(part, (0,)) for part in lax.split(w, [1] * w.shape[0], axis=0)]
 
 
 def flip(w: State, channel: int) -> State:

@@ -56,7 +56,11 @@ def cases():
 
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize(
-    ("law", "boundary", "scheme"), [case[1:] for case in cases()], ids=[c[0] for c in cases()]
+    ("law", "boundary", "scheme"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name.startswith("gas") else [])
+        for name, *case in cases()
+    ],
 )
 def test_tiles_make_up_the_whole_step(law, boundary, scheme):
     field = FiniteVolume(law=law, grid=GRID, boundary=boundary, reconstruction=scheme)
