@@ -69,7 +69,7 @@ class HeatConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    epochs: int = 40
+    epochs: int = 30
     batch: int = 20
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(
