@@ -100,7 +100,7 @@ class StefanConfig:
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    steps: int = 700
+    steps: int = 900
     batch: int = 32
     micro_batches: int = 4
     penalty: float = 100.0

@@ -2,10 +2,17 @@
 
 from .affine import AffineConstraint as AffineConstraint
 from .affine import conservation as conservation
+from .affine import stack as stack
 from .boon import eliminate_ends as eliminate_ends
+from .boundary_rows import dirichlet as dirichlet
+from .boundary_rows import neumann as neumann
+from .boundary_rows import periodic as periodic
+from .boundary_rows import robin as robin
 from .ends import AbstractEnds as AbstractEnds
 from .ends import DirichletEnds as DirichletEnds
 from .ends import NeumannEnds as NeumannEnds
 from .ends import PeriodicEnds as PeriodicEnds
+from .ensemble import Ensemble as Ensemble
+from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project

@@ -10,6 +10,7 @@ Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 """
 
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -87,28 +88,104 @@ class AffineConstraint(eqx.Module):
 
 
 def conservation(
-    grid: Grid, total: ArrayLike, *, noise: ArrayLike | None = None
+    grid: Grid,
+    total: ArrayLike,
+    *,
+    blocks: int | Sequence[int] | None = None,
+    noise: ArrayLike | None = None,
 ) -> AffineConstraint:
-    """The total of a field of cell averages: ∫ u dx = U.
+    """The total of a field of cell averages, ∫ u dx = U, or those of its control volumes.
 
     Args:
         grid: where the cell averages live.
         total: U; a scalar, or an array with one total for each field of a batch (for each time, say).
+            With `blocks`, the totals of the control volumes, flattened, are the last axis.
+        blocks: number of control volumes along each axis, which the cells are divided into; a whole
+            number for one axis. Their totals are the local balance: what they held, plus what entered.
         noise: variance of U; None where it is known exactly.
 
     Returns:
-        One row, the cell volumes.
+        One row of cell volumes, or one for each control volume.
 
     Raises:
         TypeError: for something other than a grid, or a total that is no number.
+        ValueError: control volumes that do not divide the cells, or totals that do not fit them.
     """
+    check_grid("conservation", grid)
+    volumes = np.asarray(grid.volumes).ravel()
+    if blocks is None:
+        return AffineConstraint(volumes[None], floating(total)[..., None], noise)
+    counts = (blocks,) if isinstance(blocks, int) else tuple(blocks)
+    if len(counts) != grid.ndim or any(
+        k < 1 or n % k for k, n in zip(counts, grid.shape, strict=False)
+    ):
+        raise ValueError(
+            f"conservation expected numbers of blocks that divide the cells {grid.shape} of each axis, "
+            f"got {counts}; choose a divisor for every axis."
+        )
+    number = np.zeros(grid.shape, int)
+    for axis, (k, n) in enumerate(zip(counts, grid.shape, strict=True)):
+        along = np.arange(n) // (n // k)
+        number = number * k + along.reshape([-1 if i == axis else 1 for i in range(grid.ndim)])
+    member = number.ravel() == np.arange(math.prod(counts))[:, None]
+    totals = floating(total)
+    if totals.shape[-1:] != (len(member),):
+        raise ValueError(
+            f"conservation expected the totals of {len(member)} blocks as the last axis, got shape "
+            f"{totals.shape}; flatten them in the order of the grid."
+        )
+    return AffineConstraint(member * volumes, totals, noise)
+
+
+def stack(*constraints: AffineConstraint) -> AffineConstraint:
+    """All rows of several constraints on one field, in their order.
+
+    Args:
+        constraints: constraints over the same cells, all exact or all with noise.
+
+    Raises:
+        ValueError: no constraint, different numbers of cells, some exact and some noisy, or rows that
+            repeat or contradict each other.
+        TypeError: for something that is no constraint.
+    """
+    for item in constraints:
+        if not isinstance(item, AffineConstraint):
+            raise TypeError(
+                f"stack expected AffineConstraints, got {type(item).__name__}; pass them one by one."
+            )
+    sizes = {item.rows.shape[1] for item in constraints}
+    if len(sizes) != 1:
+        raise ValueError(
+            "stack expected constraints over the same cells, got cells "
+            f"{[item.rows.shape[1] for item in constraints]}; build them on one grid."
+        )
+    noisy = [item.noise is not None for item in constraints]
+    if any(noisy) and not all(noisy):
+        raise ValueError(
+            f"stack expected all rows exact or all with noise, got noise {noisy}; give the exact ones a "
+            "small variance, or project onto the noisy ones first."
+        )
+    batch = jnp.broadcast_shapes(*(item.values.shape[:-1] for item in constraints))
+    values = [jnp.broadcast_to(c.values, (*batch, c.values.shape[-1])) for c in constraints]
+    noise = [
+        jnp.broadcast_to(item.noise, item.rows.shape[:1])
+        for item in constraints
+        if item.noise is not None
+    ]
+    return AffineConstraint(
+        jnp.concatenate([item.rows for item in constraints]),
+        jnp.concatenate(values, axis=-1),
+        jnp.concatenate(noise) if noise else None,
+    )
+
+
+def check_grid(who: str, grid: Grid) -> None:
+    """Refuse what is not a grid."""
     if not isinstance(grid, Grid):
         raise TypeError(
-            f"conservation expected a solvers.Grid, got {type(grid).__name__}; build one, as in "
-            "Grid.uniform(0.0, 1.0, cells), or give your own weights to AffineConstraint."
+            f"{who} expected a solvers.Grid, got {type(grid).__name__}; build one, as in "
+            "Grid.uniform(0.0, 1.0, cells), or give your own rows to AffineConstraint."
         )
-    rows = jnp.asarray(grid.volumes).reshape(1, -1)
-    return AffineConstraint(rows, floating(total)[..., None], noise)
 
 
 def apply_rows(rows: Float[Array, "m n"], u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:

@@ -3,31 +3,27 @@ r"""Projection of a Gaussian field onto an affine constraint.
     μ̃ = μ − Σ Aᵀ S⁻¹ (A μ − b),      Σ̃ = Σ − Σ Aᵀ S⁻¹ A Σ,      S = A Σ Aᵀ + R
 
 This is the posterior given the observation b = A u + ε; for R = 0 it is the oblique projection
-argmin ‖u − μ‖²_{Σ⁻¹} with A u = b. Σ keeps its structure: for a Normal (diagonal Σ) the cost and the memory
-are O(n m) with m rows, and Σ̃ is kept as "diagonal minus m rank-one terms", never as an n × n matrix.
+argmin ‖u − μ‖²_{Σ⁻¹} with A u = b. Σ keeps its structure (see `covariance`): for independent cells, or
+a few shared directions, the cost and the memory are O(n m) with m rows, and Σ̃ is kept as "Σ minus m
+rank-one terms", never as an n × n matrix.
 
 Reference: Hansen et al., ICML 2023, arXiv:2302.11002, theorem 4.1 and equation 8. Its published code forms
 the dense matrices, although both are diagonal minus rank one.
 """
 
+from typing import overload
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import constraints as support_constraints
 
-from .affine import (
-    AffineConstraint,
-    apply_rows,
-    check_batch,
-    check_finite,
-    flatten,
-    floating,
-    space_axes,
-)
-
-Gaussian = dist.Normal | dist.MultivariateNormal
+from .affine import AffineConstraint, apply_rows, check_batch, check_finite, flatten, space_axes
+from .covariance import Gaussian, moments
+from .ensemble import Ensemble, members_covariance
+from .nonnegative import Nonnegative, positive_cells
 
 _ROUNDS = 4  # corrections by several exact rows
 
@@ -77,7 +73,7 @@ class ProjectedGaussian(dist.Distribution):
     def covariance_matrix(self) -> Float[Array, "*batch n n"]:
         """Σ̃ as a dense matrix, for small fields and tests."""
         n = self.constraint.rows.shape[1]
-        _, covariance = _moments(self.prior, n)
+        _, covariance, _ = moments(self.prior, n)
         rows = self.constraint.rows.astype(self.mean.dtype)
         return covariance.dense() - self._gain @ jnp.swapaxes(covariance.times(rows), -1, -2)
 
@@ -88,12 +84,11 @@ class ProjectedGaussian(dist.Distribution):
         """
         assert key is not None
         field_key, noise_key = jax.random.split(key)
-        mean, covariance = _moments(self.prior, self.constraint.rows.shape[1])
+        mean, covariance, _ = moments(self.prior, self.constraint.rows.shape[1])
         # The values may have a batch that the prior has not: every field gets noise of its own.
         batch = self._mean.shape[: self._mean.ndim - len(self.event_shape)]
         shape = (*sample_shape, *batch, mean.shape[-1])
-        white = jax.random.normal(field_key, shape, mean.dtype)
-        u = mean + covariance.color(white)
+        u = mean + covariance.draw(field_key, shape)
         values = self.constraint.values.astype(u.dtype)
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
@@ -112,14 +107,15 @@ class ProjectedGaussian(dist.Distribution):
         n = self.constraint.rows.shape[1]
         u = flatten(jnp.asarray(value), n)
         rows = self.constraint.rows.astype(u.dtype)
-        mean, covariance = _moments(self.prior, n)
+        mean, covariance, _ = moments(self.prior, n)
         innovation = _innovation(rows, covariance, self.constraint.noise)
         predicted = apply_rows(rows, mean)
         values = self.constraint.values.astype(u.dtype)
         evidence = dist.MultivariateNormal(predicted, innovation).log_prob(values)
         prior = self.prior.log_prob(value)
-        if isinstance(self.prior, dist.Normal):
-            prior = prior.sum(range(-len(self.event_shape), 0))
+        # A prior of independent parts, cells or blocks of them, has a density of each.
+        parts = len(self.event_shape) - self.prior.event_dim
+        prior = prior.sum(range(-parts, 0)) if parts > 0 else prior
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
             fit = dist.Normal(apply_rows(rows, u), scale).log_prob(values).sum(-1)
@@ -132,41 +128,71 @@ class ProjectedGaussian(dist.Distribution):
         return jnp.where(on_plane, prior - evidence - area, -jnp.inf)
 
 
-def project(distribution: dist.Distribution, constraint: AffineConstraint) -> ProjectedGaussian:
-    """Move a Gaussian field onto an affine constraint.
+@overload
+def project(
+    distribution: dist.Distribution,
+    constraint: AffineConstraint | Nonnegative,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> ProjectedGaussian: ...
+@overload
+def project(
+    distribution: Ensemble,
+    constraint: AffineConstraint | Nonnegative,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> Ensemble: ...
+def project(
+    distribution: dist.Distribution | Ensemble,
+    constraint: AffineConstraint | Nonnegative,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> ProjectedGaussian | Ensemble:
+    """Move a Gaussian field, or the members of an ensemble, onto an affine constraint.
 
     Args:
-        distribution: `Normal` of shape (..., *space) (diagonal covariance) or `MultivariateNormal` over
-            the n cells, where prod(space) = n. Leading axes are a batch: samples, times, channels.
-            `to_event` changes nothing.
+        distribution: a field of n cells, prod(space) = n, by its structure: `Normal` of shape
+            (..., *space) (independent cells), `LowRankMultivariateNormal` of shape (..., n),
+            `MatrixNormal` over two axes (Kronecker), `MultivariateNormal` of shape (..., n), or of
+            shape (..., *blocks, k) with prod(blocks) k = n (independent blocks). Leading axes are a
+            batch: samples, times, channels. `to_event` changes nothing. Or an `Ensemble`.
         constraint: m rows over n cells; its values are shared by the batch, or broadcast into it. Only
-            a single field takes a batch of values: it is projected once for each.
+            a single field takes a batch of values: it is projected once for each. Or `Nonnegative`, for a
+            `Normal` or an `Ensemble`: cells at zero are then certain, and the others conditioned on the
+            total (draws of the Gaussian may be negative; the members of an ensemble are not).
+        key: only for an ensemble with noisy rows, whose members each draw their own noise.
 
     Returns:
-        The conditioned Gaussian, with `mean` and `variance` in the shape of the input field.
+        The conditioned Gaussian, with `mean` and `variance` in the shape of the input field, or the
+        moved ensemble.
 
     Raises:
-        TypeError: neither `Normal` nor `MultivariateNormal`, or no constraint.
+        TypeError: a distribution of another kind, or no constraint.
         ValueError: a field whose trailing axes do not hold n cells, a batch of values that does not
-            broadcast into the batch of fields, or a mean or variance that is not finite (checked
-            where they are concrete, not inside jit).
+            broadcast into the batch of fields, a mean or variance that is not finite (checked
+            where they are concrete, not inside jit), or an ensemble with noisy rows and no key.
         RuntimeError: at run time, where a row has no variance of its own to move the field with
             (A Σ Aᵀ + R singular in the precision of the field).
     """
-    while isinstance(distribution, dist.Independent):  # what `to_event` makes
-        distribution = distribution.base_dist
-    if not isinstance(distribution, dist.Normal | dist.MultivariateNormal):
-        raise TypeError(
-            "project expected a numpyro Normal or MultivariateNormal, got "
-            f"{type(distribution).__name__}; moment-match it to a Normal first."
-        )
+    if isinstance(constraint, Nonnegative):
+        return _project_nonnegative(distribution, constraint.total)
     if not isinstance(constraint, AffineConstraint):
         raise TypeError(
             f"project expected an AffineConstraint, got {type(constraint).__name__}; build one, as in "
             "conservation(grid, total)."
         )
+    if isinstance(distribution, Ensemble):
+        return _project_members(distribution, constraint, key)
+    while isinstance(distribution, dist.Independent):  # what `to_event` makes
+        distribution = distribution.base_dist
+    if not isinstance(distribution, Gaussian):
+        raise TypeError(
+            "project expected a numpyro Normal, MultivariateNormal, LowRankMultivariateNormal or "
+            f"MatrixNormal, or an Ensemble, got {type(distribution).__name__}; moment-match it to a "
+            "Normal first."
+        )
     n = constraint.rows.shape[1]
-    flat, covariance = _moments(distribution, n)
+    flat, covariance, space = moments(distribution, n)
     check_batch(flat.shape[:-1], constraint.values.shape[:-1])
     check_finite("project", "mean", flat)
     check_finite("project", "variance", covariance.diagonal())
@@ -176,7 +202,7 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
     moved = _moved(flat, constraint, constraint.values.astype(flat.dtype), gain)
     # Round-off may leave a variance of −eps where the constraint fixes a cell completely.
     variance = jnp.maximum(covariance.diagonal() - (gain * spread).sum(-1), 0)
-    shape = (*moved.shape[:-1], *space_axes(_field_shape(distribution), n))
+    shape = (*moved.shape[:-1], *space)
     return ProjectedGaussian(
         distribution,
         constraint,
@@ -186,63 +212,76 @@ def project(distribution: dist.Distribution, constraint: AffineConstraint) -> Pr
     )
 
 
-class _Diagonal(eqx.Module):
-    """Covariance of independent cells, as standard deviations."""
-
-    scale: Float[Array, "*batch n"]
-
-    def times(self, rows):
-        """Σ Aᵀ."""
-        return self.scale[..., None] ** 2 * rows.T
-
-    def diagonal(self):
-        return self.scale**2
-
-    def dense(self):
-        return self.scale[..., None] ** 2 * jnp.eye(self.scale.shape[-1], dtype=self.scale.dtype)
-
-    def color(self, noise):
-        """Turn white noise into noise of covariance Σ."""
-        return self.scale * noise
-
-
-class _Dense(eqx.Module):
-    """Covariance L Lᵀ of dependent cells, as its triangular factor."""
-
-    factor: Float[Array, "*batch n n"]
-
-    def times(self, rows):
-        """Σ Aᵀ."""
-        return self.factor @ (jnp.swapaxes(self.factor, -1, -2) @ rows.T)
-
-    def diagonal(self):
-        return (self.factor**2).sum(-1)
-
-    def dense(self):
-        return self.factor @ jnp.swapaxes(self.factor, -1, -2)
-
-    def color(self, noise):
-        """Turn white noise into noise of covariance Σ."""
-        return (self.factor @ noise[..., None])[..., 0]
+def _project_members(
+    ensemble: Ensemble, constraint: AffineConstraint, key: PRNGKeyArray | None
+) -> Ensemble:
+    """Each member moved onto b, or onto b + ε with its own ε (Matheron's rule)."""
+    n = constraint.rows.shape[1]
+    members = ensemble.members
+    if members[0].size != n or constraint.values.ndim > 1:
+        raise ValueError(
+            f"project expected an Ensemble of single fields of n={n} cells and one value for each row, "
+            f"got members of shape {members.shape[1:]} and values of shape {constraint.values.shape}; "
+            "use jax.vmap over fields."
+        )
+    flat = members.reshape(-1, n)
+    values = constraint.values.astype(flat.dtype)
+    if constraint.noise is not None:
+        if key is None:
+            raise ValueError(
+                "project expected a key for an Ensemble and rows with noise, got none; pass "
+                "key=jax.random.key(0), or rows without noise."
+            )
+        scale = jnp.sqrt(constraint.noise).astype(flat.dtype)
+        shape = (flat.shape[0], values.shape[-1])
+        values = values + scale * jax.random.normal(key, shape, flat.dtype)
+    rows, covariance = constraint.rows.astype(flat.dtype), members_covariance(flat)
+    gain = _solved(_innovation(rows, covariance, constraint.noise), covariance.times(rows))
+    return Ensemble(_moved(flat, constraint, values, gain).reshape(members.shape))
 
 
-def _moments(distribution: Gaussian, n: int) -> tuple[Array, _Diagonal | _Dense]:
-    """Mean, flattened over space, and covariance.
-
-    They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
-    """
-    loc = floating(jnp.asarray(distribution.loc))
-    if isinstance(distribution, dist.Normal):
-        loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
-        return flatten(loc, n), _Diagonal(flatten(scale, n))
-    return flatten(loc, n), _Dense(jnp.asarray(distribution.scale_tril))
-
-
-def _field_shape(distribution: Gaussian) -> tuple[int, ...]:
-    if isinstance(distribution, dist.Normal):
-        loc, scale = jnp.asarray(distribution.loc), jnp.asarray(distribution.scale)
-        return jnp.broadcast_shapes(loc.shape, scale.shape)
-    return jnp.asarray(distribution.loc).shape
+def _project_nonnegative(
+    distribution: dist.Distribution | Ensemble, total: AffineConstraint
+) -> ProjectedGaussian | Ensemble:
+    """The projection of the cells that stay above zero; the others are at zero."""
+    n = total.rows.shape[1]
+    if isinstance(distribution, Ensemble):
+        # Each member is moved most where the members differ most. Its own error is not known better.
+        scale = jnp.broadcast_to(jnp.sqrt(distribution.variance), distribution.members.shape)
+        field = project(dist.Normal(distribution.members, scale), Nonnegative(total))
+        return Ensemble(field.mean)
+    while isinstance(distribution, dist.Independent):
+        distribution = distribution.base_dist
+    if not isinstance(distribution, dist.Normal):
+        raise TypeError(
+            f"project expected a numpyro Normal or an Ensemble for Nonnegative, got "
+            f"{type(distribution).__name__}; take its marginals, or draw an Ensemble from it."
+        )
+    mean, covariance, space = moments(distribution, n)
+    check_batch(mean.shape[:-1], total.values.shape[:-1])
+    check_finite("project", "mean", mean)
+    weights, values = total.rows[0].astype(mean.dtype), total.values[..., 0].astype(mean.dtype)
+    values = eqx.error_if(values, values < 0, "project expected a total of zero or more.")
+    active = jnp.vectorize(positive_cells, signature="(n),(n),(n),()->(n)")(
+        mean, covariance.diagonal(), weights, values
+    )
+    mean, variance = (jnp.where(active, x, 0.0) for x in (mean, covariance.diagonal()))
+    spread = variance * weights
+    slope = jnp.sum(weights * spread, -1, keepdims=True)
+    slope = eqx.error_if(
+        slope,
+        (slope[..., 0] <= 0) & (values > 0),
+        "project expected a cell that may move to meet the total; give cells a positive scale.",
+    )
+    gain = spread / jnp.where(slope > 0, slope, 1.0)
+    # What is above zero up to round-off is so to the last digit.
+    moved = jnp.maximum(_moved(mean, total, values[..., None], gain[..., None]), 0.0)
+    conditioned = jnp.maximum(variance - gain * spread, 0.0)
+    shape = (*moved.shape[:-1], *space)
+    field = dist.Normal(mean.reshape(shape), jnp.sqrt(variance).reshape(shape), validate_args=False)
+    return ProjectedGaussian(
+        field, total, moved.reshape(shape), conditioned.reshape(shape), gain[..., None]
+    )
 
 
 def _innovation(rows, covariance, noise) -> Float[Array, "*batch m m"]:
