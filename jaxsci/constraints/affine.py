@@ -10,6 +10,7 @@ Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 """
 
 import math
+import operator
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -115,7 +116,12 @@ def conservation(
     volumes = np.asarray(grid.volumes).ravel()
     if blocks is None:
         return AffineConstraint(volumes[None], floating(total)[..., None], noise)
-    counts = (blocks,) if isinstance(blocks, int) else tuple(blocks)
+    try:
+        counts = tuple(operator.index(k) for k in np.atleast_1d(np.asarray(blocks, object)))
+    except TypeError as error:
+        raise TypeError(
+            f"conservation expected whole numbers of blocks, got {blocks!r}; give one for every axis."
+        ) from error
     if len(counts) != grid.ndim or any(
         k < 1 or n % k for k, n in zip(counts, grid.shape, strict=False)
     ):
@@ -165,7 +171,14 @@ def stack(*constraints: AffineConstraint) -> AffineConstraint:
             f"stack expected all rows exact or all with noise, got noise {noisy}; give the exact ones a "
             "small variance, or project onto the noisy ones first."
         )
-    batch = jnp.broadcast_shapes(*(item.values.shape[:-1] for item in constraints))
+    batches = [item.values.shape[:-1] for item in constraints]
+    try:
+        batch = jnp.broadcast_shapes(*batches)
+    except ValueError as error:
+        raise ValueError(
+            f"stack expected values of one batch, got batches {batches}; give axes of length 1 where they "
+            "are shared."
+        ) from error
     values = [jnp.broadcast_to(c.values, (*batch, c.values.shape[-1])) for c in constraints]
     noise = [
         jnp.broadcast_to(item.noise, item.rows.shape[:1])

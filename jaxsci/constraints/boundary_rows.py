@@ -85,7 +85,15 @@ def robin(
 
     Raises:
         ValueError: as in `dirichlet`, or α = β = 0.
+        TypeError: coefficients that are no numbers.
     """
+    try:
+        alpha, beta = float(alpha), float(beta)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"robin expected two numbers as coefficients, got {alpha!r} and {beta!r}; build the rows with "
+            "AffineConstraint to learn them."
+        ) from error
     if not (math.isfinite(alpha) and math.isfinite(beta)) or alpha == beta == 0:
         raise ValueError(
             f"robin expected finite coefficients, one of them not zero, got {alpha} and {beta}; use "
@@ -136,7 +144,8 @@ def _robin(
 
 def _check_side(who: str, grid: Grid, side: str, axis: int) -> None:
     check_grid(who, grid)
-    if axis not in range(grid.ndim) or side not in ("lower", "upper"):
+    known = isinstance(side, str) and side in ("lower", "upper")
+    if not known or not isinstance(axis, int | np.integer) or axis not in range(grid.ndim):
         raise ValueError(
             f"{who} expected side 'lower' or 'upper' and an axis from 0 to {grid.ndim - 1}, got {side!r} "
             f"and {axis}; name an end of the grid."

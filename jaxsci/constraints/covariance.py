@@ -167,7 +167,11 @@ def moments(
     if isinstance(distribution, dist.Normal):
         loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
         return flatten(loc, n), Diagonal(flatten(scale, n)), space_axes(loc.shape, n)
-    space = space_axes(loc.shape, n)
+    if isinstance(distribution, dist.MultivariateNormal):
+        factor = jnp.asarray(distribution.scale_tril)
+        loc = jnp.broadcast_to(loc, jnp.broadcast_shapes(loc.shape, factor.shape[:-1]))
+    matrix = isinstance(distribution, dist.MatrixNormal)
+    space = loc.shape[-2:] if matrix else space_axes(loc.shape, n)
     if isinstance(distribution, dist.LowRankMultivariateNormal):
         if len(space) > 1:
             raise ValueError(
@@ -177,7 +181,7 @@ def moments(
         factor = jnp.asarray(distribution.cov_factor)
         covariance = LowRank(jnp.sqrt(jnp.asarray(distribution.cov_diag)), factor)
     elif isinstance(distribution, dist.MatrixNormal):
-        if len(space) != 2:
+        if math.prod(space) != n:
             raise ValueError(
                 f"project expected a MatrixNormal over n={n} cells, got a matrix of shape "
                 f"{loc.shape[-2:]}; build the rows for its entries, row by row."
@@ -187,8 +191,9 @@ def moments(
     else:
         factor = jnp.asarray(distribution.scale_tril)
         k = factor.shape[-1]
-        batch = factor.shape[: factor.ndim - 1 - len(space)]
-        covariance = Blocks(factor.reshape(*batch, math.prod(space) // k, k, k))
-    mean = flatten(loc, n)
+        batch = factor.shape[: max(factor.ndim - 1 - len(space), 0)]
+        factor = jnp.broadcast_to(factor, (*batch, *space[:-1], k, k))
+        covariance = Blocks(factor.reshape(*batch, n // k, k, k))
+    mean = loc.reshape(*loc.shape[: loc.ndim - len(space)], n)
     batch = jnp.broadcast_shapes(mean.shape, covariance.diagonal().shape)
     return jnp.broadcast_to(mean, batch), covariance, space

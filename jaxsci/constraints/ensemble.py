@@ -11,7 +11,9 @@ doi:10.1175/1520-0493(1998)126<1719:ASITEK>2.0.CO;2.
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from .affine import check_finite, floating
@@ -59,11 +61,22 @@ class Ensemble(eqx.Module):
                 each point.
 
         Raises:
-            ValueError: a scale that is not positive.
+            ValueError: a scale that is not positive and finite, or of another shape.
         """
-        scale = jnp.broadcast_to(jnp.asarray(scale, self.members.dtype), self.mean.shape).ravel()
-        check_finite("Ensemble.gaussian", "1/scale", 1 / scale)
+        scale = floating(scale)
+        if scale.shape not in ((), self.mean.shape):
+            raise ValueError(
+                f"Ensemble.gaussian expected a scale of shape () or {self.mean.shape}, got {scale.shape}; "
+                "give one for each point of a member."
+            )
+        check_finite("Ensemble.gaussian", "scale", scale)
+        if not isinstance(scale, Tracer) and not (np.asarray(scale) > 0).all():
+            raise ValueError(
+                f"Ensemble.gaussian expected a positive scale, got {np.asarray(scale).min()}; project the "
+                "Ensemble itself to move it by its members alone."
+            )
         flat = self.members.reshape(self.members.shape[0], -1)
+        scale = jnp.broadcast_to(scale.astype(flat.dtype), self.mean.shape).ravel()
         return dist.LowRankMultivariateNormal(flat.mean(0), _directions(flat), scale**2)
 
 

@@ -78,6 +78,8 @@ def positive_cells(
     def drop(state):
         active, _ = state
         fewer = active & (moved(active) > 0)
+        # A total far below the digits of the field would round all cells to zero.
+        fewer = jnp.where(jnp.any(fewer) | (total <= 0), fewer, active)
         return fewer, jnp.any(fewer != active)
 
     everything = jnp.ones(mean.shape, bool)

@@ -4,8 +4,8 @@ r"""Projection of a Gaussian field onto an affine constraint.
 
 This is the posterior given the observation b = A u + ε; for R = 0 it is the oblique projection
 argmin ‖u − μ‖²_{Σ⁻¹} with A u = b. Σ keeps its structure (see `covariance`): for independent cells, or
-a few shared directions, the cost and the memory are O(n m) with m rows, and Σ̃ is kept as "Σ minus m
-rank-one terms", never as an n × n matrix.
+a few shared directions, the memory is O(n m) and the cost O(n m²) with m rows, and Σ̃ is kept as "Σ minus
+m rank-one terms", never as an n × n matrix.
 
 Reference: Hansen et al., ICML 2023, arXiv:2302.11002, theorem 4.1 and equation 8. Its published code forms
 the dense matrices, although both are diagonal minus rank one.
@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import constraints as support_constraints
+
+from solvers.laws.system import root
 
 from .affine import AffineConstraint, apply_rows, check_batch, check_finite, flatten, space_axes
 from .covariance import Gaussian, moments
@@ -66,8 +68,11 @@ class ProjectedGaussian(dist.Distribution):
 
     @property
     def marginal(self) -> dist.Normal:
-        """The Gaussian of every cell on its own, as scores of single cells use it."""
-        return dist.Normal(self.mean, jnp.sqrt(self.variance))
+        """The Gaussian of every cell on its own, as scores of single cells use it.
+
+        Cells that the constraint fixes have the scale zero, and no density.
+        """
+        return dist.Normal(self.mean, root(self.variance), validate_args=False)
 
     @property
     def covariance_matrix(self) -> Float[Array, "*batch n n"]:
@@ -112,16 +117,24 @@ class ProjectedGaussian(dist.Distribution):
         predicted = apply_rows(rows, mean)
         values = self.constraint.values.astype(u.dtype)
         evidence = dist.MultivariateNormal(predicted, innovation).log_prob(values)
-        prior = self.prior.log_prob(value)
-        # A prior of independent parts, cells or blocks of them, has a density of each.
-        parts = len(self.event_shape) - self.prior.event_dim
-        prior = prior.sum(range(-parts, 0)) if parts > 0 else prior
+        live = jnp.ones_like(mean, bool)
+        if isinstance(self.prior, dist.Normal):  # cells without variance are where they are
+            live = covariance.diagonal() > 0
+            scale = root(jnp.where(live, covariance.diagonal(), 1.0))
+            prior = dist.Normal(mean, scale).log_prob(u)
+            prior = jnp.where(live, prior, jnp.where(u == mean, 0.0, -jnp.inf)).sum(-1)
+        else:
+            prior = self.prior.log_prob(value)
+            # A prior of independent blocks has a density of each.
+            parts = len(self.event_shape) - self.prior.event_dim
+            prior = prior.sum(range(-parts, 0)) if parts > 0 else prior
         if self.constraint.noise is not None:
             scale = jnp.sqrt(self.constraint.noise).astype(u.dtype)
             fit = dist.Normal(apply_rows(rows, u), scale).log_prob(values).sum(-1)
             return prior + fit - evidence
         # Across the plane db = √det(A Aᵀ) dn, so the density along it is p(u) / (p_b(b) √det(A Aᵀ)).
-        area = jnp.linalg.slogdet(rows @ rows.T)[1] / 2
+        free = jnp.where(live[..., None, :], rows, 0.0)
+        area = jnp.linalg.slogdet(free @ jnp.swapaxes(free, -1, -2))[1] / 2
         size = apply_rows(jnp.abs(rows), jnp.abs(u)) + jnp.abs(values)
         tolerance = 100 * jnp.finfo(u.dtype).eps * size
         on_plane = (jnp.abs(apply_rows(rows, u) - values) <= tolerance).all(-1)
@@ -236,7 +249,22 @@ def _project_members(
         shape = (flat.shape[0], values.shape[-1])
         values = values + scale * jax.random.normal(key, shape, flat.dtype)
     rows, covariance = constraint.rows.astype(flat.dtype), members_covariance(flat)
-    gain = _solved(_innovation(rows, covariance, constraint.noise), covariance.times(rows))
+    spread, innovation = covariance.times(rows), _innovation(rows, covariance, constraint.noise)
+    # Members that share a row's value differ in it by round-off, which is no direction to move in. A row
+    # that they meet stays as it is; one that they miss is refused.
+    off = jnp.abs(apply_rows(rows, flat) - values).max(0)
+    size = apply_rows(jnp.abs(rows), jnp.abs(flat)).max(0)
+    smallest = 8 * jnp.finfo(flat.dtype).eps * size
+    settled = jnp.diagonal(innovation) <= smallest**2
+    spread = eqx.error_if(
+        spread,
+        settled & (off > smallest),
+        "project expected members that differ in every row that they do not meet, got a row whose value "
+        "they share; project Ensemble.gaussian(scale) instead.",
+    )
+    apart = settled[:, None] | settled
+    innovation = jnp.where(apart, jnp.eye(len(rows), dtype=flat.dtype), innovation)
+    gain = _solved(innovation, jnp.where(settled, 0.0, spread))
     return Ensemble(_moved(flat, constraint, values, gain).reshape(members.shape))
 
 
@@ -246,10 +274,17 @@ def _project_nonnegative(
     """The projection of the cells that stay above zero; the others are at zero."""
     n = total.rows.shape[1]
     if isinstance(distribution, Ensemble):
+        if distribution.members[0].size != n or total.values.ndim > 1:
+            raise ValueError(
+                f"project expected an Ensemble of single fields of n={n} cells and one total, got members "
+                f"of shape {distribution.members.shape[1:]} and totals of shape "
+                f"{total.values.shape[:-1]}; use jax.vmap over fields."
+            )
+        flat = distribution.members.reshape(-1, n)
         # Each member is moved most where the members differ most. Its own error is not known better.
-        scale = jnp.broadcast_to(jnp.sqrt(distribution.variance), distribution.members.shape)
-        field = project(dist.Normal(distribution.members, scale), Nonnegative(total))
-        return Ensemble(field.mean)
+        variance = jnp.broadcast_to(flat.var(0, ddof=1), flat.shape)
+        _, moved, _, _ = _positive_part(flat, variance, total)
+        return Ensemble(moved.reshape(distribution.members.shape))
     while isinstance(distribution, dist.Independent):
         distribution = distribution.base_dist
     if not isinstance(distribution, dist.Normal):
@@ -260,12 +295,23 @@ def _project_nonnegative(
     mean, covariance, space = moments(distribution, n)
     check_batch(mean.shape[:-1], total.values.shape[:-1])
     check_finite("project", "mean", mean)
+    check_finite("project", "variance", covariance.diagonal())
+    (kept, left), moved, variance, gain = _positive_part(mean, covariance.diagonal(), total)
+    shape = (*moved.shape[:-1], *space)
+    field = dist.Normal(kept.reshape(shape), root(left).reshape(shape), validate_args=False)
+    return ProjectedGaussian(
+        field, total, moved.reshape(shape), variance.reshape(shape), gain[..., None]
+    )
+
+
+def _positive_part(mean, variance, total):
+    """Mean and variance of the cells that stay above zero, those of the moved field, and the gain."""
     weights, values = total.rows[0].astype(mean.dtype), total.values[..., 0].astype(mean.dtype)
     values = eqx.error_if(values, values < 0, "project expected a total of zero or more.")
     active = jnp.vectorize(positive_cells, signature="(n),(n),(n),()->(n)")(
-        mean, covariance.diagonal(), weights, values
+        mean, variance, weights, values
     )
-    mean, variance = (jnp.where(active, x, 0.0) for x in (mean, covariance.diagonal()))
+    mean, variance = (jnp.where(active, x, 0.0) for x in (mean, variance))
     spread = variance * weights
     slope = jnp.sum(weights * spread, -1, keepdims=True)
     slope = eqx.error_if(
@@ -276,12 +322,8 @@ def _project_nonnegative(
     gain = spread / jnp.where(slope > 0, slope, 1.0)
     # What is above zero up to round-off is so to the last digit.
     moved = jnp.maximum(_moved(mean, total, values[..., None], gain[..., None]), 0.0)
-    conditioned = jnp.maximum(variance - gain * spread, 0.0)
-    shape = (*moved.shape[:-1], *space)
-    field = dist.Normal(mean.reshape(shape), jnp.sqrt(variance).reshape(shape), validate_args=False)
-    return ProjectedGaussian(
-        field, total, moved.reshape(shape), conditioned.reshape(shape), gain[..., None]
-    )
+    left = jnp.maximum(variance - gain * spread, 0.0)
+    return (jnp.broadcast_to(mean, moved.shape), variance), moved, left, gain
 
 
 def _innovation(rows, covariance, noise) -> Float[Array, "*batch m m"]:

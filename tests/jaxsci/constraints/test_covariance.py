@@ -6,7 +6,14 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from jaxsci.constraints import AffineConstraint, Ensemble, conservation, project
+from jaxsci.constraints import (
+    AffineConstraint,
+    Ensemble,
+    conservation,
+    neumann,
+    project,
+    stack,
+)
 from solvers import Grid
 
 T, X = 4, 6
@@ -46,8 +53,7 @@ def structured(batch=()):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("batch", [(), (5,)])
-@pytest.mark.parametrize("noise", [None, 0.3])
+@pytest.mark.parametrize(("noise", "batch"), [(None, ()), (0.3, (5,))])
 @pytest.mark.parametrize("which", range(3))
 def test_structures_project_as_dense_matrices_do(which, noise, batch):
     _, prior, sigma = list(structured(batch))[which]
@@ -148,11 +154,48 @@ def test_what_has_no_meaning_is_refused():
         Ensemble(np.full((2, 6), np.nan))
     with pytest.raises(ValueError, match="fields of n=6 cells"):
         project(Ensemble(np.ones((3, 5))), conservation(grid, 1.0))
-    with pytest.raises(Exception, match="singular"):  # members alike: no direction to move in
-        project(Ensemble(np.ones((3, 6))), conservation(grid, 1.0))
+    with pytest.raises(Exception, match="a row whose value they share"):  # no direction to move in
+        project(Ensemble(np.ones((3, 6))), conservation(grid, 2.0))
     low_rank = dist.LowRankMultivariateNormal(jnp.ones((2, 3)), jnp.ones((3, 1)), jnp.ones(3))
     with pytest.raises(ValueError, match="over all n=6 cells"):
         project(low_rank, conservation(grid, 1.0))
     matrix = dist.MatrixNormal(jnp.ones((2, 6, 6)), jnp.eye(6), jnp.eye(6))
     with pytest.raises(ValueError, match="MatrixNormal over n=6 cells"):
         project(matrix, conservation(grid, 1.0))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_an_ensemble_that_already_conserves_stays(rows):
+    """Its members differ in the row by round-off only, in single precision."""
+    grid = Grid.uniform(0.0, 1.0, 64)
+    rule = conservation(grid, 1.0)
+    if rows == 2:
+        rule = stack(rule, neumann(grid, 0.0, side="upper"))
+    members = jax.random.uniform(jax.random.key(0), (20, 64)) + 0.5
+    once = project(Ensemble(members), rule)
+    np.testing.assert_allclose(project(once, rule).members, once.members, atol=1e-5)
+    with pytest.raises(Exception, match="a row whose value they share"):
+        project(once, conservation(grid, 1.02))
+
+
+def test_parameters_that_numpyro_broadcasts():
+    rule, factor = conservation(Grid.uniform(0.0, 1.0, 6), 1.0), jnp.tril(jnp.ones((3, 3)))
+    whole = dist.MultivariateNormal(jnp.zeros((2, 3)), scale_tril=jnp.stack([factor, factor]))
+    expected = project(whole, rule).mean
+    for loc, part in ((jnp.zeros((2, 3)), factor), (jnp.zeros(3), jnp.stack([factor, factor]))):
+        out = project(dist.MultivariateNormal(loc, scale_tril=part), rule).mean
+        np.testing.assert_allclose(out, expected, atol=1e-6)
+    row = dist.MatrixNormal(jnp.zeros((1, 6)), jnp.eye(1), jnp.eye(6))
+    assert project(row, rule).mean.shape == (1, 6)
+
+
+def test_scales_of_an_ensemble_that_are_no_scales_are_refused():
+    ensemble = Ensemble(jax.random.normal(jax.random.key(0), (3, 4)))
+    for scale, message in (
+        (-0.1, "positive scale, got -0.1"),
+        (0.0, "positive scale, got 0.0"),
+        (jnp.inf, "finite scale, got inf"),
+        (jnp.ones(3), r"scale of shape \(\) or \(4,\), got \(3,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ensemble.gaussian(scale)

@@ -127,3 +127,39 @@ def test_what_no_field_can_meet_is_refused():
                 project(dist.Normal(jnp.zeros(N), 1.0), Nonnegative(conservation(GRID, t))).mean
             )
         )(-1.0)
+
+
+def test_cells_that_are_certain():
+    """A density on the cells that are free, and derivatives that the others do not spoil."""
+    mean, scale = drawn(3)
+    field = lambda s: project(dist.Normal(mean, s), Nonnegative(conservation(GRID, 0.2)))
+    out = field(scale)
+    live = np.asarray(out.mean > 0)
+    assert 1 < live.sum() < N
+    draws = out.sample(jax.random.key(0), (3,))
+    alone = project(
+        dist.Normal(mean[live], scale[live]),
+        AffineConstraint(np.asarray(GRID.volumes).reshape(1, -1)[:, live], np.array([0.2])),
+    )
+    np.testing.assert_allclose(out.log_prob(draws), alone.log_prob(draws[:, live]), rtol=1e-9)
+    assert jnp.all(out.log_prob(draws + np.where(live, 0.0, 0.1)) == -jnp.inf)
+    np.testing.assert_array_equal(out.marginal.scale > 0, live)
+    assert jnp.all(jnp.isfinite(jax.grad(lambda s: field(s).marginal.scale.sum())(scale)))
+
+
+def test_members_that_agree_in_a_cell():
+    members = np.abs(np.random.default_rng(1).normal(size=(3, N)))
+    members[:, 2] = 0.3
+    rule = Nonnegative(conservation(GRID, 0.3))
+    loss = lambda x: jnp.sum(project(Ensemble(x), rule).members ** 2)
+    np.testing.assert_allclose(project(Ensemble(members), rule).members[:, 2], 0.3)
+    assert jnp.all(jnp.isfinite(jax.grad(loss)(jnp.asarray(members))))
+    with pytest.raises(ValueError, match="and one total, got members"):
+        project(Ensemble(members), Nonnegative(conservation(GRID, np.ones(3))))
+
+
+def test_a_total_far_below_the_digits_of_the_field():
+    field = dist.Normal(jnp.full(N, 300.0, jnp.float32), jnp.full(N, 0.1, jnp.float32))
+    rule = Nonnegative(conservation(GRID, jnp.float32(1e-5)))
+    out = project(field, rule).mean
+    np.testing.assert_allclose(out @ np.asarray(GRID.volumes, np.float32).ravel(), 1e-5, rtol=1e-5)

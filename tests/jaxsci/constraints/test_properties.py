@@ -82,6 +82,7 @@ def test_once_is_enough(seed, structure):
     np.testing.assert_allclose(twice, once, atol=1e-10)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(seeds, structures, noises)
 def test_gradients_are_those_of_differences(seed, structure, noise):

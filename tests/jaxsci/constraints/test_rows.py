@@ -162,6 +162,14 @@ def test_arguments_of_another_kind_are_refused():
         stack(conservation(line, 1.0), 3)
     with pytest.raises(TypeError, match=r"dirichlet expected a solvers\.Grid, got NoneType"):
         dirichlet(None, 1.0, side="lower")
-    with pytest.raises(ValueError, match="side 'lower' or 'upper'"):
-        dirichlet(line, 1.0, side="left")
+    for side, axis in (("left", 0), (("lower",), 0), ("lower", 0.0), ("lower", -1)):
+        with pytest.raises(ValueError, match="side 'lower' or 'upper'"):
+            dirichlet(line, 1.0, side=side, axis=axis)
+    with pytest.raises(TypeError, match="robin expected two numbers"):
+        robin(line, "a", 1.0, 0.0, side="lower")
+    with pytest.raises(TypeError, match=r"whole numbers of blocks, got 2\.0"):
+        conservation(line, np.ones(2), blocks=2.0)
+    assert conservation(line, np.ones(2), blocks=np.int64(2)).rows.shape == (2, 4)
+    with pytest.raises(ValueError, match=r"values of one batch, got batches \[\(5,\), \(3,\)\]"):
+        stack(conservation(line, np.ones(5)), dirichlet(line, np.ones((3, 1)), side="lower"))
     assert isinstance(stack(conservation(line, 1.0)), AffineConstraint)
