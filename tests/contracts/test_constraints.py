@@ -105,6 +105,7 @@ def test_gradient_is_the_oblique_projection(name, structure, mean):
     assert jnp.all(jnp.abs(constraint.rows @ p).max(1) < 1e-5 * size)
 
 
+@pytest.mark.slow  # compiles three programs a pair
 @pytest.mark.parametrize(("name", "structure"), PAIRS)
 def test_batches_are_loops(name, structure, mean):
     constraint = constraints()[name]

@@ -15,7 +15,7 @@ CELLS = 9
 seeds = st.integers(0, 2**31 - 1)
 structures = st.sampled_from(["diagonal", "low rank", "dense"])
 noises = st.sampled_from([None, 1e-3, 1.0])
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
