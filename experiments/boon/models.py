@@ -6,8 +6,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from experiments.boon.config import Network
-from jaxsci.constraints import NeumannEnds
+from jaxsci.constraints import AbstractEnds, NeumannEnds, PeriodicEnds
 from jaxsci.operators import FNO, BoundaryCorrectedFNO
+
+PLAIN = "FNO"
+FAIR = "FNO, boundary values given"
+OVERWRITTEN = "FNO, ends overwritten"
+BOON = "BOON-FNO"
+BOON_GIVEN = "BOON-FNO, boundary values given"
+ENDS_ONLY = "BOON-FNO without elimination"
 
 
 class Uninformed(eqx.Module):
@@ -15,17 +22,28 @@ class Uninformed(eqx.Module):
 
     operator: FNO
 
-    def __call__(self, x: Float[Array, "1 nodes"], values: Float[Array, "2"]):
+    def __call__(self, x: Float[Array, "1 nodes"], values: Float[Array, "2"] | None):
         """Map one sample."""
         del values
         return self.operator(x)
+
+
+class Overwritten(eqx.Module):
+    """A plain operator whose ends are overwritten."""
+
+    operator: FNO
+    ends: AbstractEnds
+
+    def __call__(self, x: Float[Array, "1 nodes"], values: Float[Array, "2"] | None):
+        """Map one sample."""
+        return self.ends.enforce(self.operator(x), values)
 
 
 class Informed(eqx.Module):
     """A plain operator given the boundary values as constant channels, its ends overwritten."""
 
     operator: FNO
-    ends: NeumannEnds
+    ends: AbstractEnds
 
     def __call__(self, x: Float[Array, "1 nodes"], values: Float[Array, "2"]):
         """Map one sample."""
@@ -49,9 +67,8 @@ def with_channels(
     return jnp.concatenate([x, jnp.broadcast_to(values[:, None], (values.size, x.shape[-1]))])
 
 
-def build(network: Network, *, key: PRNGKeyArray) -> dict[str, eqx.Module]:
+def build(network: Network, ends: AbstractEnds, *, key: PRNGKeyArray) -> dict[str, eqx.Module]:
     """All operators by row name; they start from the same random key."""
-    ends = NeumannEnds(length=1.0)
 
     def fno(channels: int) -> FNO:
         return FNO(
@@ -65,14 +82,15 @@ def build(network: Network, *, key: PRNGKeyArray) -> dict[str, eqx.Module]:
             key=jax.random.fold_in(key, channels),
         )
 
-    return {
-        "FNO": Uninformed(fno(1)),
-        "FNO, boundary values given": Informed(fno(3), ends),
-        "BOON-FNO": BoundaryCorrectedFNO(fno=fno(1), ends=ends),
-        "BOON-FNO, boundary values given": InformedBOON(
-            BoundaryCorrectedFNO(fno=fno(3), ends=ends)
-        ),
-        "BOON-FNO without elimination": BoundaryCorrectedFNO(
-            fno=fno(1), ends=ends, eliminate=False
-        ),
+    plain, corrected = Uninformed(fno(1)), BoundaryCorrectedFNO(fno=fno(1), ends=ends)
+    if isinstance(ends, PeriodicEnds):
+        return {PLAIN: plain, OVERWRITTEN: Overwritten(fno(1), ends), BOON: corrected}
+    compared = {
+        PLAIN: plain,
+        FAIR: Informed(fno(3), ends),
+        BOON: corrected,
+        BOON_GIVEN: InformedBOON(BoundaryCorrectedFNO(fno=fno(3), ends=ends)),
     }
+    if isinstance(ends, NeumannEnds):
+        compared[ENDS_ONLY] = BoundaryCorrectedFNO(fno=fno(1), ends=ends, eliminate=False)
+    return compared

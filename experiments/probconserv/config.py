@@ -1,40 +1,17 @@
-"""Presets of the Stefan experiment."""
+"""Presets of the five conservation laws."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from experiments.probconserv.problems import (
+    DecayingSine,
+    Melting,
+    PorousFront,
+    Problem,
+    SteepeningRamp,
+    TransportedStep,
+)
 from jaxsci.training import OptimizerConfig
-
-
-@dataclass(frozen=True)
-class Data:
-    """Solutions of u_t = (1[u ≥ u*] u_x)_x on [0, 1] with u(t, 0) = 1 and u(0, x) = 0.
-
-    Args:
-        threshold: range of u* in training.
-        functions: solved thresholds, evenly spaced in the range.
-        cells: cells of the solver, which are also the points that can be observed.
-        times: output times, evenly spaced in (0, horizon].
-        horizon: T.
-        grid_size: contexts and targets are tensor grids of this many times and positions.
-    """
-
-    threshold: tuple[float, float] = (0.55, 0.7)
-    functions: int = 64
-    cells: int = 200
-    times: int = 200
-    horizon: float = 0.1
-    grid_size: int = 10
-
-    def __post_init__(self):
-        if min(self.functions, self.cells, self.times, self.grid_size) < 1:
-            raise ValueError(
-                f"Data expected positive sizes, got {self}; give numbers of at least 1."
-            )
-        if self.times % self.grid_size or self.cells < self.grid_size:
-            raise ValueError(
-                f"Data expected times to be a multiple of grid_size={self.grid_size} and at least as "
-                f"many cells, got times={self.times} and cells={self.cells}."
-            )
 
 
 @dataclass(frozen=True)
@@ -54,21 +31,17 @@ class Network:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is asked at the end.
+    """How it is tested.
 
     Args:
-        thresholds: tested u*; 0.5 lies outside the training range.
-        in_range: number of evenly spaced u* whose scores are averaged over the training range.
-        time: when the solutions are compared.
-        contexts: random contexts for each threshold.
+        in_range: number of evenly spaced parameters whose scores are averaged over the training range.
+        contexts: random contexts for each parameter.
         samples: draws of the latent variable for each context.
     """
 
-    thresholds: tuple[float, ...] = (0.6, 0.5)
     in_range: int = 7
-    time: float = 0.05
     contexts: int = 50
-    samples: int = 30
+    samples: int = 20
 
     def __post_init__(self):
         if min(self.in_range, self.contexts, self.samples) < 1:
@@ -78,8 +51,8 @@ class Evaluation:
             )
 
 
-@dataclass(frozen=True)
-class StefanConfig:
+@dataclass(frozen=True, kw_only=True)
+class ProbConservConfig:
     """One preset.
 
     Args:
@@ -97,7 +70,7 @@ class StefanConfig:
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    data: Data = field(default_factory=Data)
+    data: Problem
     network: Network = field(default_factory=Network)
     evaluation: Evaluation = field(default_factory=Evaluation)
     steps: int = 900
@@ -114,33 +87,41 @@ class StefanConfig:
     def __post_init__(self):
         if min(self.steps, self.batch, self.micro_batches) < 1 or self.batch % self.micro_batches:
             raise ValueError(
-                f"StefanConfig expected positive steps and a batch that micro_batches divides, got "
+                f"ProbConservConfig expected positive steps and a batch that micro_batches divides, got "
                 f"steps={self.steps}, batch={self.batch} and micro_batches={self.micro_batches}; change "
                 "them."
             )
 
 
-PRESETS = {
-    "smoke": StefanConfig(
-        seeds=(0,),
-        data=Data(functions=4, cells=50, times=50, grid_size=5),
-        network=Network(width=16, heads=2),
-        evaluation=Evaluation(in_range=2, contexts=4, samples=8),
-        steps=60,
-        batch=8,
-        micro_batches=1,
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10),
-    ),
-    "cpu": StefanConfig(),
-    # The published sizes: width 128, batch 250, 20,000 steps of Adam at 1e-4 without a schedule.
-    "paper": StefanConfig(
-        data=Data(functions=512),
-        network=Network(width=128, self_attention=2, cross_attention=2, dropout=0.1),
-        evaluation=Evaluation(samples=100),
-        steps=20_000,
-        batch=250,
-        micro_batches=1,
-        penalty=1.0,
-        optimizer=OptimizerConfig(learning_rate=1e-4, schedule="constant", clip_norm=None),
-    ),
-}
+def _presets(data: Problem) -> Mapping[str, ProbConservConfig]:
+    return {
+        "smoke": ProbConservConfig(
+            seeds=(0,),
+            data=replace(data, functions=4, cells=50, times=50, grid_size=5),
+            network=Network(width=16, heads=2),
+            evaluation=Evaluation(in_range=2, contexts=4, samples=8),
+            steps=60,
+            batch=8,
+            micro_batches=1,
+            optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10),
+        ),
+        "cpu": ProbConservConfig(data=data),
+        # The published sizes: width 128, batch 250, 20,000 steps of Adam at 1e-4 without a schedule.
+        "paper": ProbConservConfig(
+            data=replace(data, functions=512),
+            network=Network(width=128, self_attention=2, cross_attention=2, dropout=0.1),
+            evaluation=Evaluation(samples=100),
+            steps=20_000,
+            batch=250,
+            micro_batches=1,
+            penalty=1.0,
+            optimizer=OptimizerConfig(learning_rate=1e-4, schedule="constant", clip_norm=None),
+        ),
+    }
+
+
+STEFAN = _presets(Melting())
+POROUS_MEDIUM = _presets(PorousFront())
+DIFFUSION = _presets(DecayingSine())
+ADVECTION = _presets(TransportedStep())
+BURGERS = _presets(SteepeningRamp())
