@@ -8,6 +8,7 @@ from .boundary_rows import dirichlet as dirichlet
 from .boundary_rows import neumann as neumann
 from .boundary_rows import periodic as periodic
 from .boundary_rows import robin as robin
+from .divergence import divergence_free as divergence_free
 from .ends import AbstractEnds as AbstractEnds
 from .ends import DirichletEnds as DirichletEnds
 from .ends import NeumannEnds as NeumannEnds
