@@ -14,6 +14,8 @@ from .ends import DirichletEnds as DirichletEnds
 from .ends import NeumannEnds as NeumannEnds
 from .ends import PeriodicEnds as PeriodicEnds
 from .ensemble import Ensemble as Ensemble
+from .invariant import Invariant as Invariant
+from .nearest import Projected as Projected
 from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project
