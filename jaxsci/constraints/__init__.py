@@ -15,7 +15,9 @@ from .ends import NeumannEnds as NeumannEnds
 from .ends import PeriodicEnds as PeriodicEnds
 from .ensemble import Ensemble as Ensemble
 from .invariant import Invariant as Invariant
+from .monotone import Monotone as Monotone
 from .nearest import Projected as Projected
 from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project
+from .total_variation import TotalVariation as TotalVariation

@@ -81,8 +81,8 @@ class Invariant(AbstractNearest):
             parts = [jnp.broadcast_to(x, (*batch, x.shape[-1])) for x in (values, own)]
             values = jnp.concatenate(parts, axis=-1)
         # A plain function is part of a pytree's structure, so that jit takes the constraint as it is.
-        plain = not isinstance(function, eqx.Module)
-        self.function: Callable[..., Any] = Partial(function) if plain else function
+        parts = isinstance(function, eqx.Module)
+        self.function = function if parts else Partial(function)  # pyright: ignore[reportAttributeAccessIssue]
         self.values = values
         self.rows = rows
         self.shape = tuple(shape)

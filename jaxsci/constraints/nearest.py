@@ -32,8 +32,8 @@ class AbstractNearest(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def cells(self) -> int | None:
-        """Number n of cells; None for profiles, whose cells are the last axis."""
+    def cells(self) -> int:
+        """Number n of cells."""
 
     @abc.abstractmethod
     def nearest(
@@ -89,7 +89,7 @@ class Projected(dist.Distribution):
     def sample(self, key, sample_shape=()):
         """Draws of the prior, each moved to the set."""
         assert key is not None
-        n = self._mean[(0,) * len(self.batch_shape)].size
+        n = self.constraint.cells
         mean, covariance, space = moments(self.prior, n)
         shape = (*sample_shape, *self._mean.shape[: self._mean.ndim - len(space)], n)
         u = mean + covariance.draw(key, shape)
@@ -106,8 +106,7 @@ def move_normal(distribution: dist.Distribution, constraint: AbstractNearest) ->
             f"project expected a numpyro Normal or an Ensemble for {type(constraint).__name__}, got "
             f"{type(distribution).__name__}; take its marginals, or draw an Ensemble from it."
         )
-    n = constraint.cells or jnp.asarray(distribution.loc).shape[-1]
-    mean, covariance, space = moments(distribution, n)
+    mean, covariance, space = moments(distribution, constraint.cells)
     check_batch(mean.shape[:-1], constraint.values.shape[:-1])
     check_finite("project", "mean", mean)
     check_finite("project", "variance", covariance.diagonal())
@@ -119,7 +118,7 @@ def move_normal(distribution: dist.Distribution, constraint: AbstractNearest) ->
 def move_members(ensemble: Ensemble, constraint: AbstractNearest) -> Ensemble:
     """Move each member, most where the members differ most."""
     members = ensemble.members
-    n = constraint.cells or members.shape[-1]
+    n = constraint.cells
     if members[0].size != n or constraint.values.ndim > 1:
         raise ValueError(
             f"project expected an Ensemble of single fields of n={n} cells and values of one field, got "
