@@ -19,6 +19,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
@@ -104,7 +105,7 @@ class Invariant(AbstractNearest):
         """The nearest field with these numbers, and the variances on the tangent plane there."""
         numbers = eqx.filter_closure_convert(self._numbers, mean)
         surface = Surface(numbers, mean, scale, values)
-        z, _ = nearest_point(surface)
+        z, _ = nearest_point(surface, self._start(mean, scale, values))
         z = eqx.error_if(
             z,
             ~settled(surface, z),
@@ -115,6 +116,16 @@ class Invariant(AbstractNearest):
         jacobian, factor = tangent(surface, z)
         share = jnp.sum(jacobian * multipliers(factor, jacobian), 0)
         return mean + scale * z, scale**2 * jnp.maximum(1.0 - share, 0.0)
+
+    def _start(self, mean: Array, scale: Array, values: Array) -> Float[Array, " n"]:
+        """The nearest point with the rows alone: from there steps towards g(u) = c never leave them."""
+        if self.rows is None:
+            return jnp.zeros_like(mean)
+        mean, scale, values = lax.stop_gradient((mean, scale, values))
+        rows = lax.stop_gradient(self.rows.rows).astype(mean.dtype)
+        residual = (rows * mean).sum(-1) - values[-len(rows) :]
+        spread = rows * scale
+        return -spread.T @ jnp.linalg.solve(spread @ spread.T, residual)
 
     def _numbers(self, u: Float[Array, " n"]) -> Float[Array, " m"]:
         numbers = jnp.atleast_1d(self.function(u.reshape(self.shape)))

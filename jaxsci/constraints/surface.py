@@ -18,7 +18,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-_STEPS = 50  # of Newton, along the surface and back to it
+_STEPS = 50  # of Newton along the surface
+_RETURNS = 200  # back to it: far off, these are steps of steepest descent
 _HALVINGS = 12
 
 
@@ -70,8 +71,10 @@ def settled(surface: Surface, z: Array) -> Bool[Array, ""]:
 
 
 @eqx.filter_custom_jvp
-def nearest_point(surface: Surface) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
-    """Z and ν; whether they are a solution is for `settled` to say."""
+def nearest_point(
+    surface: Surface, start: Float[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, " m"]]:
+    """The point z and ν, from a first guess of z; whether they are a solution, `settled` says."""
 
     def step(state):
         z, k, _ = state
@@ -93,7 +96,7 @@ def nearest_point(surface: Surface) -> tuple[Float[Array, " n"], Float[Array, " 
         new = jnp.where(good, new, z)
         return new, k + 1, ~good | settled(surface, new)
 
-    start = _returned(surface, jnp.zeros_like(surface.mean))
+    start = _returned(surface, start)
     going = lambda state: ~state[2] & (state[1] < _STEPS)
     z, _, _ = lax.while_loop(going, step, (start, 0, settled(surface, start)))
     jacobian, factor = tangent(surface, z)
@@ -102,8 +105,11 @@ def nearest_point(surface: Surface) -> tuple[Float[Array, " n"], Float[Array, " 
 
 @nearest_point.def_jvp
 def _(primals, tangents):
-    (surface,), (change,) = primals, tangents
-    z, nu = nearest_point(surface)
+    (surface, start), (change, _) = (
+        primals,
+        tangents,
+    )  # the solution does not know where it was sought
+    z, nu = nearest_point(surface, start)
 
     def equations(surface, z, nu):
         h, back = jax.vjp(surface, z)
@@ -135,14 +141,14 @@ def _projected(jacobian: Array, factor: tuple[Array, Array], x: Array) -> Array:
 
 
 def _curvature(surface: Surface, z: Array, nu: Array) -> Callable[[Array], Array]:
-    """V ↦ H v."""
+    """The map v ↦ H v."""
     slope = jax.grad(lambda z: nu @ surface(z))
     return lambda v: v + jax.jvp(slope, (z,), (v,))[1]
 
 
 def _returned(surface: Surface, z: Array) -> Array:
     """Newton's way back to the surface, each step of a length that lessens h most."""
-    lengths = 0.5 ** jnp.arange(6, dtype=z.dtype)
+    lengths = 0.5 ** jnp.arange(10, dtype=z.dtype)
 
     def step(state):
         z, h, k, _ = state
@@ -156,12 +162,12 @@ def _returned(surface: Surface, z: Array) -> Array:
         z, h = jnp.where(better, trials[best], z), jnp.where(better, residuals[best], h)
         return z, h, k + 1, ~better
 
-    going = lambda state: ~state[3] & (state[2] < _STEPS)
+    going = lambda state: ~state[3] & (state[2] < _RETURNS)
     return lax.while_loop(going, step, (z, surface(z), 0, jnp.array(False)))[0]
 
 
 def _conjugate_gradients(curvature, jacobian, factor, right) -> tuple[Array, Array]:
-    """X in the tangent plane with P H x = right, and whether all curvature met was positive."""
+    """The x in the tangent plane with P H x = right, and whether all curvature met was positive."""
     least = (10 * jnp.finfo(right.dtype).eps) ** 2 * (right @ right)
 
     def step(state):

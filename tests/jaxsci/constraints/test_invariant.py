@@ -110,6 +110,7 @@ class Weighted(eqx.Module):
         return jnp.stack([jnp.sum(self.weight * u**2), jnp.sum(u**3) + jnp.sum(u)])
 
 
+@pytest.mark.slow
 def test_parameters_of_the_function_and_channels():
     mean = jnp.stack([drawn(1)[0], drawn(2)[0]])
     weight = jnp.linspace(0.5, 1.5, N)
