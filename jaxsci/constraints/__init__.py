@@ -8,11 +8,16 @@ from .boundary_rows import dirichlet as dirichlet
 from .boundary_rows import neumann as neumann
 from .boundary_rows import periodic as periodic
 from .boundary_rows import robin as robin
+from .divergence import divergence_free as divergence_free
 from .ends import AbstractEnds as AbstractEnds
 from .ends import DirichletEnds as DirichletEnds
 from .ends import NeumannEnds as NeumannEnds
 from .ends import PeriodicEnds as PeriodicEnds
 from .ensemble import Ensemble as Ensemble
+from .invariant import Invariant as Invariant
+from .monotone import Monotone as Monotone
+from .nearest import Projected as Projected
 from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project
+from .total_variation import TotalVariation as TotalVariation

@@ -25,6 +25,7 @@ from solvers.laws.system import root
 from .affine import AffineConstraint, apply_rows, check_batch, check_finite, flatten, space_axes
 from .covariance import Gaussian, moments
 from .ensemble import Ensemble, members_covariance
+from .nearest import AbstractNearest, Projected, move_members, move_normal
 from .nonnegative import Nonnegative, positive_cells
 
 _ROUNDS = 4  # corrections by several exact rows
@@ -155,13 +156,24 @@ def project(
     *,
     key: PRNGKeyArray | None = None,
 ) -> Ensemble: ...
+@overload
 def project(
-    distribution: dist.Distribution | Ensemble,
-    constraint: AffineConstraint | Nonnegative,
+    distribution: dist.Distribution,
+    constraint: AbstractNearest,
     *,
     key: PRNGKeyArray | None = None,
-) -> ProjectedGaussian | Ensemble:
-    """Move a Gaussian field, or the members of an ensemble, onto an affine constraint.
+) -> Projected: ...
+@overload
+def project(
+    distribution: Ensemble, constraint: AbstractNearest, *, key: PRNGKeyArray | None = None
+) -> Ensemble: ...
+def project(
+    distribution: dist.Distribution | Ensemble,
+    constraint: AffineConstraint | Nonnegative | AbstractNearest,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> ProjectedGaussian | Projected | Ensemble:
+    """Move a Gaussian field, or the members of an ensemble, onto a constraint.
 
     Args:
         distribution: a field of n cells, prod(space) = n, by its structure: `Normal` of shape
@@ -172,12 +184,14 @@ def project(
         constraint: m rows over n cells; its values are shared by the batch, or broadcast into it. Only
             a single field takes a batch of values: it is projected once for each. Or `Nonnegative`, for a
             `Normal` or an `Ensemble`: cells at zero are then certain, and the others conditioned on the
-            total (draws of the Gaussian may be negative; the members of an ensemble are not).
+            total (draws of the Gaussian may be negative; the members of an ensemble are not). Or a set
+            that is no plane, as `Invariant`, for the same two.
         key: only for an ensemble with noisy rows, whose members each draw their own noise.
 
     Returns:
         The conditioned Gaussian, with `mean` and `variance` in the shape of the input field, or the
-        moved ensemble.
+        moved ensemble; for a set that is no plane, the nearest field and the variance on its tangent
+        plane, as `Projected`.
 
     Raises:
         TypeError: a distribution of another kind, or no constraint.
@@ -185,8 +199,12 @@ def project(
             broadcast into the batch of fields, a mean or variance that is not finite (checked
             where they are concrete, not inside jit), or an ensemble with noisy rows and no key.
         RuntimeError: at run time, where a row has no variance of its own to move the field with
-            (A Σ Aᵀ + R singular in the precision of the field).
+            (A Σ Aᵀ + R singular in the precision of the field), or no nearest field is found.
     """
+    if isinstance(constraint, AbstractNearest):
+        if isinstance(distribution, Ensemble):
+            return move_members(distribution, constraint)
+        return move_normal(distribution, constraint)
     if isinstance(constraint, Nonnegative):
         return _project_nonnegative(distribution, constraint.total)
     if not isinstance(constraint, AffineConstraint):

@@ -3,4 +3,6 @@
 from .anp import AttentiveNeuralProcess as AttentiveNeuralProcess
 from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
 from .flax import from_flax as from_flax
+from .flux_form import FluxForm as FluxForm
 from .fno import FNO as FNO
+from .stream_function import StreamFunction as StreamFunction

@@ -9,8 +9,13 @@ import pytest
 from jaxsci.constraints import (
     AffineConstraint,
     Ensemble,
+    Invariant,
+    Monotone,
+    Nonnegative,
+    TotalVariation,
     conservation,
     dirichlet,
+    divergence_free,
     neumann,
     periodic,
     project,
@@ -19,6 +24,7 @@ from jaxsci.constraints import (
 )
 from jaxsci.constraints.covariance import moments
 from solvers import Grid
+from solvers.incompressible import StaggeredGrid
 
 N = 12
 STRUCTURES = ["diagonal", "dense", "low rank", "Kronecker", "blocks"]
@@ -123,3 +129,48 @@ def test_members_of_an_ensemble_are_moved_alike(name):
     size = jnp.maximum(jnp.abs(constraint.rows).sum(1), 1.0)
     assert jnp.all(jnp.abs(constraint.residual(out.members)) < 5e-6 * size)
     assert jnp.all(out.variance <= ensemble.variance * (1 + 1e-5))
+
+
+def sets():
+    """Sets that are not planes, each with its total, and whether a field is in it."""
+    grid = Grid.uniform(0.0, 1.0, N)
+    total = conservation(grid, 0.3)
+    energy = lambda u: jnp.sum(u**2)
+    return {
+        "Nonnegative": (Nonnegative(total), lambda u: u.min() >= 0),
+        "Invariant": (
+            Invariant(energy, 5.0, shape=(N,), rows=total),
+            lambda u: jnp.abs(energy(u) - 5.0) < 1e-5,
+        ),
+        "Monotone": (Monotone(total), lambda u: jnp.diff(u).min() > -1e-6),
+        "TotalVariation": (
+            TotalVariation(total, 1.5),
+            lambda u: jnp.abs(jnp.diff(u)).sum() < 1.5 + 1e-5,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["Nonnegative", "Invariant", "Monotone", "TotalVariation"])
+def test_sets_are_reached_once_and_uncertainty_does_not_grow(name, mean):
+    rule, member = sets()[name]
+    scale = 0.2 + jnp.linspace(0.0, 1.0, N)
+    call = jax.jit(lambda m: project(dist.Normal(m, scale), rule))
+    out = call(mean)
+    assert not member(mean)
+    assert member(out.mean)
+    # Float32: a mean of a dozen values of order one.
+    np.testing.assert_allclose(out.mean.mean(), 0.3, atol=1e-6)
+    assert jnp.all(out.variance >= 0)
+    assert jnp.all(out.variance <= scale**2 * (1 + 1e-5))
+    # A field of the set stays, up to round-off.
+    np.testing.assert_allclose(call(out.mean).mean, out.mean, atol=2e-5)
+
+
+def test_rows_of_a_velocity_leave_a_projection():
+    """divergence_free has faces for cells, so it is not among the constraints above."""
+    cells = Grid.uniform((0.0, 0.0), (1.0, 1.0), (4, 4))
+    rows = divergence_free(StaggeredGrid(cells, periodic=(True, False)))
+    n = rows.rows.shape[1]
+    p = jax.jit(jax.jacobian(lambda m: project(dist.Normal(m, 1.0), rows).mean))(jnp.zeros(n))
+    np.testing.assert_allclose(p @ p, p, atol=1e-4)
+    np.testing.assert_allclose(jnp.trace(p), n - rows.rows.shape[0], rtol=1e-4)

@@ -8,7 +8,16 @@ import pytest
 from flax import nnx
 
 from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds
-from jaxsci.operators import FNO, AttentiveNeuralProcess, BoundaryCorrectedFNO, from_flax
+from jaxsci.operators import (
+    FNO,
+    AttentiveNeuralProcess,
+    BoundaryCorrectedFNO,
+    FluxForm,
+    StreamFunction,
+    from_flax,
+)
+from solvers import Grid
+from solvers.incompressible import StaggeredGrid
 
 
 def fno(*modes):
@@ -28,6 +37,12 @@ def functions():
     return x, x[..., :1], x[:, ::-1]
 
 
+def stream():
+    psi = FNO(in_channels=2, out_channels=1, width=6, modes=(3, 4), depth=2, key=jax.random.key(0))
+    cells = Grid.uniform((0.0, 0.0), (8.0, 10.0), (8, 10))
+    return StreamFunction(psi, StaggeredGrid(cells, periodic=(True, False)))
+
+
 # name: operator, a batch of three inputs
 OPERATORS = {
     "FNO 1-D": (fno(4), fields(16)),
@@ -40,6 +55,8 @@ OPERATORS = {
         AttentiveNeuralProcess(dims=2, width=8, heads=2, key=jax.random.key(0)),
         functions(),
     ),
+    "flux form": (FluxForm(fno(4), Grid.uniform(0.0, 16.0, 16), dt=0.1), fields(16)),
+    "stream function": (stream(), fields(8, 10)),
     "Flax NNX": (from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), fields(16)),
 }
 
@@ -51,6 +68,8 @@ def case(request):
 
 def output(operator, *inputs):
     out = operator(*inputs)
+    if isinstance(out, tuple):
+        return jnp.concatenate([component.ravel() for component in out])
     return out if isinstance(out, jax.Array) else jnp.stack([out.loc, out.scale])
 
 
