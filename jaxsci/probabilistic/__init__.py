@@ -2,5 +2,7 @@
 
 from .calibration import calibration as calibration
 from .head import GaussianHead as GaussianHead
+from .low_rank_head import LowRankHead as LowRankHead
 from .marginal import mean_and_scale as mean_and_scale
 from .mixture import moment_match as moment_match
+from .mixture_head import MixtureHead as MixtureHead
