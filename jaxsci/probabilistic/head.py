@@ -40,6 +40,11 @@ class GaussianHead(eqx.Module):
             )
         check_floor("GaussianHead", self.floor)
 
+    @property
+    def outputs(self) -> int:
+        """Channels that the operator has to put out, 2 C."""
+        return 2 * self.channels
+
     def __call__(self, raw: Float[Array, "outputs *space"]) -> dist.Normal:
         """Return the `Normal` of batch shape (channels, *space).
 
@@ -49,6 +54,6 @@ class GaussianHead(eqx.Module):
         Raises:
             ValueError: when `raw` does not have 2C channels.
         """
-        check_raw("GaussianHead", raw, 2 * self.channels)
+        check_raw("GaussianHead", raw, self.outputs)
         mean, scale = jnp.split(raw, 2)
         return dist.Normal(mean, self.floor + jax.nn.softplus(scale))
