@@ -16,4 +16,5 @@ from .last_layer import LastLayerPosterior as LastLayerPosterior
 from .low_rank_head import LowRankHead as LowRankHead
 from .marginal import mean_and_scale as mean_and_scale
 from .mixture import moment_match as moment_match
+from .mixture import moment_match_low_rank as moment_match_low_rank
 from .mixture_head import MixtureHead as MixtureHead

@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
-from numpyro.distributions.batch_util import promote_batch_shape
 
 from .._checks import check_key, whole
 from ..constraints import Ensemble
+from .marginal import promoted
 from .mixture import moment_match
 
 LossFn = Callable[[Any, Any, PRNGKeyArray], tuple[Float[Array, ""], dict[str, Any]]]
@@ -60,12 +60,12 @@ class DeepEnsemble(eqx.Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What each member answers to the same arguments, members in front.
 
-        A distribution comes back with the members as its first batch axis: project it as it is, and
-        summarise it by `moment_match` after that.
+        A distribution comes back with the members as its first batch axis: project it as it is and
+        summarise it by `moment_match` after that, or project what `moment_match_low_rank` makes of it.
         """
         answers = eqx.filter_vmap(lambda member: member(*args, **kwargs))(self.members)
         # A distribution that leaves a vmap still has the batch shape of one member.
-        return promote_batch_shape(answers) if isinstance(answers, dist.Distribution) else answers
+        return promoted(answers) if isinstance(answers, dist.Distribution) else answers
 
     def predict(self, *args: Any, **kwargs: Any) -> Ensemble | dist.Normal:
         """One predictive distribution of a sample.

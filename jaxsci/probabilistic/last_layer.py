@@ -52,7 +52,8 @@ class LastLayerPosterior(eqx.Module):
     def __call__(self, x: Float[Array, "..."]) -> dist.Normal:
         """The `Normal` of each sample for one input, of batch shape (samples, *field).
 
-        Project it as it is, and summarise it by `moment_match` after that.
+        Project what `moment_match_low_rank` makes of it: a sample alone is as uncertain everywhere as its
+        noise, and where the field is uncertain is what the samples say together.
         """
         features = self.trunk(x)
         mean = eqx.filter_vmap(lambda layer: layer(features))(self.layers)

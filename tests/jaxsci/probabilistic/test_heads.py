@@ -8,7 +8,14 @@ import pytest
 from scipy import stats
 
 from jaxsci.constraints import AffineConstraint, conservation, project
-from jaxsci.probabilistic import GaussianHead, LowRankHead, MixtureHead, mean_and_scale
+from jaxsci.probabilistic import (
+    GaussianHead,
+    LowRankHead,
+    MixtureHead,
+    mean_and_scale,
+    moment_match,
+    moment_match_low_rank,
+)
 from solvers import Grid
 
 FLOAT32 = 1e-5  # sums of tens of numbers of order 1 in single precision
@@ -176,3 +183,31 @@ def test_heads_refuse(head, sizes):
         head(channels=1, floor=0.0, **sizes)
     with pytest.raises(ValueError, match=r"output of shape \(8, \*space\)"):
         head(channels=2, **sizes)(jnp.zeros((7, 5)))
+
+
+def test_moments_of_distributions_that_left_a_vmap(key):
+    low_rank, points = LowRankHead(1, 2), MixtureHead(1, 2)
+    fields = MixtureHead(2, 2, whole_field=True)
+    for head in (low_rank, points, fields):
+        raw = jax.random.normal(key, (3, head.outputs, 4))
+        mean, scale = jax.jit(lambda raw, head=head: mean_and_scale(jax.vmap(head)(raw)))(raw)
+        one = jax.jit(lambda raw, head=head: mean_and_scale(head(raw)))(raw[1])
+        assert mean.shape == scale.shape == (3, head.channels, 4)
+        np.testing.assert_allclose(mean[1], one[0], atol=FLOAT32)
+        np.testing.assert_allclose(scale[1], one[1], rtol=FLOAT32)
+
+
+def test_the_low_rank_match_is_the_covariance_of_the_mixture(x64):
+    rng = np.random.default_rng(0)
+    mean, scale = rng.normal(size=(7, 2, 3, 2)), rng.uniform(0.1, 0.5, size=(7, 2, 3, 2))
+    field = moment_match_low_rank(dist.Normal(mean, scale))
+    flat = mean.reshape(7, 2, 6)
+    for c in range(2):
+        sigma = np.cov(flat[:, c].T, bias=True)
+        sigma = sigma + np.diag((scale**2).mean(0)[c].ravel())
+        np.testing.assert_allclose(field.covariance_matrix[c], sigma, atol=1e-14)
+    np.testing.assert_allclose(field.mean, flat.mean(0), atol=1e-14)
+    marginal = moment_match(dist.Normal(mean, scale))
+    np.testing.assert_allclose(field.variance, marginal.variance.reshape(2, 6), atol=1e-14)
+    with pytest.raises(ValueError, match=r"\(samples >= 1, channels, \*space\)"):
+        moment_match_low_rank(dist.Normal(jnp.zeros((2, 3)), 1.0))
