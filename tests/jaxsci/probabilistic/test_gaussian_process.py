@@ -132,6 +132,7 @@ def test_the_likelihood_has_the_gradient_of_finite_differences(x64):
 
     theta, step = jnp.array([-1.0, -0.5, 0.2, -1.5]), 1e-6
     slope = jax.jit(jax.grad(value))(theta)
+    value = jax.jit(value)
     differences = [
         (value(theta.at[i].add(step)) - value(theta.at[i].add(-step))) / (2 * step)
         for i in range(4)
@@ -164,6 +165,7 @@ def test_the_prior_holds_what_the_data_do_not_tell():
     assert fitted.mean != 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_bands_of_the_process_hold_its_own_draws_projected_or_not(key):
     process = GaussianProcess(Matern([0.3], smoothness=1.5), noise=0.1)
