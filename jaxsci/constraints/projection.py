@@ -25,6 +25,7 @@ from solvers.laws.system import root
 from .affine import AffineConstraint, apply_rows, check_batch, check_finite, flatten, space_axes
 from .covariance import Gaussian, moments
 from .ensemble import Ensemble, members_covariance
+from .mixture import project_components
 from .nearest import AbstractNearest, Projected, move_members, move_normal
 from .nonnegative import Nonnegative, positive_cells
 
@@ -83,6 +84,15 @@ class ProjectedGaussian(dist.Distribution):
         rows = self.constraint.rows.astype(self.mean.dtype)
         return covariance.dense() - self._gain @ jnp.swapaxes(covariance.times(rows), -1, -2)
 
+    @property
+    def log_evidence(self) -> Float[Array, "*batch"]:
+        """How well the prior foresaw the values: log p(b) = log N(b; A μ, A Σ Aᵀ + R)."""
+        mean, covariance, _ = moments(self.prior, self.constraint.rows.shape[1])
+        rows = self.constraint.rows.astype(mean.dtype)
+        innovation = _innovation(rows, covariance, self.constraint.noise)
+        values = self.constraint.values.astype(mean.dtype)
+        return dist.MultivariateNormal(apply_rows(rows, mean), innovation).log_prob(values)
+
     def sample(self, key, sample_shape=()):
         """Draw fields that satisfy an exact constraint up to round-off.
 
@@ -114,10 +124,8 @@ class ProjectedGaussian(dist.Distribution):
         u = flatten(jnp.asarray(value), n)
         rows = self.constraint.rows.astype(u.dtype)
         mean, covariance, _ = moments(self.prior, n)
-        innovation = _innovation(rows, covariance, self.constraint.noise)
-        predicted = apply_rows(rows, mean)
         values = self.constraint.values.astype(u.dtype)
-        evidence = dist.MultivariateNormal(predicted, innovation).log_prob(values)
+        evidence = self.log_evidence
         live = jnp.ones_like(mean, bool)
         if isinstance(self.prior, dist.Normal):  # cells without variance are where they are
             live = covariance.diagonal() > 0
@@ -142,6 +150,13 @@ class ProjectedGaussian(dist.Distribution):
         return jnp.where(on_plane, prior - evidence - area, -jnp.inf)
 
 
+@overload
+def project(  # pyright: ignore[reportOverlappingOverload]
+    distribution: dist.MixtureSameFamily,
+    constraint: AffineConstraint,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> dist.MixtureSameFamily: ...
 @overload
 def project(
     distribution: dist.Distribution,
@@ -172,7 +187,7 @@ def project(
     constraint: AffineConstraint | Nonnegative | AbstractNearest,
     *,
     key: PRNGKeyArray | None = None,
-) -> ProjectedGaussian | Projected | Ensemble:
+) -> ProjectedGaussian | Projected | Ensemble | dist.MixtureSameFamily:
     """Move a Gaussian field, or the members of an ensemble, onto a constraint.
 
     Args:
@@ -180,7 +195,8 @@ def project(
             (..., *space) (independent cells), `LowRankMultivariateNormal` of shape (..., n),
             `MatrixNormal` over two axes (Kronecker), `MultivariateNormal` of shape (..., n), or of
             shape (..., *blocks, k) with prod(blocks) k = n (independent blocks). Leading axes are a
-            batch: samples, times, channels. `to_event` changes nothing. Or an `Ensemble`.
+            batch: samples, times, channels. `to_event` changes nothing. Or an `Ensemble`, or one
+            `MixtureSameFamily` of whole fields, conditioned by its components (see `mixture`).
         constraint: m rows over n cells; its values are shared by the batch, or broadcast into it. Only
             a single field takes a batch of values: it is projected once for each. Or `Nonnegative`, for a
             `Normal` or an `Ensemble`: cells at zero are then certain, and the others conditioned on the
@@ -190,8 +206,8 @@ def project(
 
     Returns:
         The conditioned Gaussian, with `mean` and `variance` in the shape of the input field, or the
-        moved ensemble; for a set that is no plane, the nearest field and the variance on its tangent
-        plane, as `Projected`.
+        moved ensemble, or the mixture of conditioned components; for a set that is no plane, the
+        nearest field and the variance on its tangent plane, as `Projected`.
 
     Raises:
         TypeError: a distribution of another kind, or no constraint.
@@ -214,13 +230,17 @@ def project(
         )
     if isinstance(distribution, Ensemble):
         return _project_members(distribution, constraint, key)
+    if isinstance(distribution, dist.MixtureSameFamily):
+        return project_components(
+            distribution, lambda parts: project(parts, constraint), constraint.rows.shape[1]
+        )
     while isinstance(distribution, dist.Independent):  # what `to_event` makes
         distribution = distribution.base_dist
     if not isinstance(distribution, Gaussian):
         raise TypeError(
-            "project expected a numpyro Normal, MultivariateNormal, LowRankMultivariateNormal or "
-            f"MatrixNormal, or an Ensemble, got {type(distribution).__name__}; moment-match it to a "
-            "Normal first."
+            "project expected a numpyro Normal, MultivariateNormal, LowRankMultivariateNormal, "
+            f"MatrixNormal, a mixture of them, or an Ensemble, got {type(distribution).__name__}; "
+            "project its first two moments, dist.Normal(*mean_and_scale(distribution))."
         )
     n = constraint.rows.shape[1]
     flat, covariance, space = moments(distribution, n)

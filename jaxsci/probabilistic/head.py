@@ -6,13 +6,13 @@ Reference: Lakshminarayanan, Pritzel, Blundell, Simple and Scalable Predictive U
 Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612.01474, section 2.2.1.
 """
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
+
+from ._raw import check_floor, check_raw
 
 
 class GaussianHead(eqx.Module):
@@ -38,11 +38,12 @@ class GaussianHead(eqx.Module):
                 f"GaussianHead expected channels to be a positive integer, got {self.channels!r}; "
                 "pass the channels of the predicted field."
             )
-        if not (math.isfinite(self.floor) and self.floor > 0):
-            raise ValueError(
-                f"GaussianHead expected a positive, finite floor, got {self.floor}; without "
-                "one the likelihood is unbounded, 1e-3 suits fields of order 1."
-            )
+        check_floor("GaussianHead", self.floor)
+
+    @property
+    def outputs(self) -> int:
+        """Channels that the operator has to put out, 2 C."""
+        return 2 * self.channels
 
     def __call__(self, raw: Float[Array, "outputs *space"]) -> dist.Normal:
         """Return the `Normal` of batch shape (channels, *space).
@@ -53,11 +54,6 @@ class GaussianHead(eqx.Module):
         Raises:
             ValueError: when `raw` does not have 2C channels.
         """
-        if raw.ndim < 1 or raw.shape[0] != 2 * self.channels:
-            raise ValueError(
-                f"GaussianHead expected an output of shape ({2 * self.channels}, *space), got "
-                f"{raw.shape}; give the operator out_channels={2 * self.channels}, and use "
-                "jax.vmap for batches."
-            )
+        check_raw("GaussianHead", raw, self.outputs)
         mean, scale = jnp.split(raw, 2)
         return dist.Normal(mean, self.floor + jax.nn.softplus(scale))

@@ -1,6 +1,7 @@
-r"""One Gaussian with the first two moments of a mixture of S of them.
+r"""One Gaussian with the first two moments of a mixture of S of them, point by point or as a field.
 
-    μ = (1/S) Σ_s μ_s,        σ² = (1/S) Σ_s σ_s² + (1/S) Σ_s (μ_s − μ)²
+    points    μ = (1/S) Σ_s μ_s,        σ² = (1/S) Σ_s σ_s² + (1/S) Σ_s (μ_s − μ)²
+    fields    μ the same,               Σ = diag((1/S) Σ_s σ_s²) + W Wᵀ,    W_s = (μ_s − μ) / √S
 
 Reference: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
 Conservation Laws (ProbConserv), ICML 2023, arXiv:2302.11002, where S is the number of latent
@@ -43,3 +44,31 @@ def moment_match(distribution: dist.Distribution, *, variance_floor: float = 0.0
         )
     total = (scale**2).mean(axis=0) + mean.var(axis=0)
     return dist.Normal(mean.mean(axis=0), jnp.sqrt(jnp.maximum(total, variance_floor)))
+
+
+def moment_match_low_rank(distribution: dist.Distribution) -> dist.LowRankMultivariateNormal:
+    """Summarise samples of fields of independent points by one Gaussian field, correlations included.
+
+    This goes before a projection, which then moves the field where the samples differ, all of them together.
+    `moment_match` after a projection moves each sample by its own variances alone.
+
+    Args:
+        distribution: has `mean` and `variance` of shape (samples, channels, *space), S samples; its points
+            are independent of each other.
+
+    Returns:
+        The Gaussian of batch shape (channels,) over the flattened cells, as of a `LowRankHead` of rank S.
+
+    Raises:
+        ValueError: fewer axes than samples, channels and space, or no samples.
+    """
+    mean, scale = mean_and_scale(distribution)
+    if mean.ndim < 3 or mean.shape[0] < 1:
+        raise ValueError(
+            "moment_match_low_rank expected means of shape (samples >= 1, channels, *space), got "
+            f"{mean.shape}; put the samples in front."
+        )
+    mean, scale = (x.reshape(*x.shape[:2], -1) for x in (mean, scale))
+    centre = mean.mean(axis=0)
+    directions = jnp.moveaxis(mean - centre, 0, -1) / mean.shape[0] ** 0.5
+    return dist.LowRankMultivariateNormal(centre, directions, (scale**2).mean(axis=0))

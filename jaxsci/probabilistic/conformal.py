@@ -1,0 +1,127 @@
+r"""Split conformal bands of fields, from the errors of a model on data that it was not trained on.
+
+    simultaneous    s_j = max_i |y_ij − μ_ij| / σ_ij     (or the ⌈p N⌉-th smallest of the N points)
+    pointwise       s_ij = |y_ij − μ_ij| / σ_ij          at every point i on its own
+    radius          q = the ⌈(n + 1)(1 − α)⌉-th smallest of the scores s_1, …, s_n
+    band            μ ± q σ
+
+The coverage of a new field that is exchangeable with the n calibration fields is 1 − α at least, and less
+than 1 − α + 1/(n + 1) where the scores do not tie, whatever the model: averaged over calibration sets, for
+a whole field (simultaneous) or at each point (pointwise).
+
+References: Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, Distribution-Free Predictive Inference for
+Regression, J. Am. Stat. Assoc. 113 (2018) 1094, arXiv:1604.04173; Diquigiovanni, Fontana, Vantini,
+Conformal prediction bands for multivariate functional data, J. Multivar. Anal. 189 (2022) 104879,
+arXiv:2106.01792, for fields; Ma, Pitt, Azizzadenesheli, Anandkumar, Calibrated Uncertainty Quantification
+for Operator Learning via Conformal Prediction, TMLR 2024, arXiv:2402.01960, for a share of the points.
+"""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float
+
+from ..constraints.affine import check_finite
+
+
+class ConformalBand(eqx.Module):
+    """A band of half width q σ around a prediction.
+
+    Attributes:
+        radius: q; one number for a simultaneous band, else one for each point of a field. Without scales,
+            in the unit of the field.
+    """
+
+    radius: Float[Array, "*field"]
+
+    def __call__(
+        self, mean: Float[Array, "*field"], scale: ArrayLike | None = None
+    ) -> tuple[Float[Array, "*field"], Float[Array, "*field"]]:
+        """Lower and upper end of the band of one field.
+
+        Args:
+            mean: the prediction, its centre.
+            scale: σ, where the band was calibrated with scales.
+
+        Raises:
+            ValueError: shapes that are not those of the calibration.
+        """
+        mean = jnp.asarray(mean)
+        scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
+        if scale.shape not in ((), mean.shape) or self.radius.shape not in ((), mean.shape):
+            raise ValueError(
+                f"ConformalBand expected a mean and a scale of the shape that it was calibrated for, with "
+                f"radii of shape {self.radius.shape}, got {mean.shape} and {scale.shape}; use jax.vmap for "
+                "batches."
+            )
+        half = self.radius.astype(mean.dtype) * scale
+        return mean - half, mean + half
+
+
+def conformal(
+    mean: Float[Array, "samples *field"],
+    target: Float[Array, "..."],
+    scale: ArrayLike | None = None,
+    *,
+    level: float = 0.9,
+    simultaneous: bool = True,
+    share: float = 1.0,
+) -> ConformalBand:
+    """Calibrate a band on pairs of predictions and truths that the model was not trained on.
+
+    The guarantee is that of whatever produced `mean` and `scale`, if it is one fixed function. So a model
+    whose predictions are projected is calibrated on projected predictions, each with its own total; a band
+    that was calibrated before still is one, of the centre that it was calibrated with, and moving the centre
+    afterwards leaves no guarantee.
+
+    Args:
+        mean: predictions of n calibration fields.
+        target: the truths, of the same shape.
+        scale: predicted standard deviations, positive, of the same shape; None for a band of the same width
+            everywhere.
+        level: 1 − α, the wanted coverage.
+        simultaneous: whether the band is to hold whole fields, else every point on its own.
+        share: p, the least share of the points of a field that a simultaneous band has to hold for the
+            field to count as held.
+
+    Raises:
+        ValueError: shapes that differ, fewer calibration fields than the level needs, scales that are not
+            positive, numbers that are not finite, or a level or a share out of range. Inside jit, a scale
+            that is not positive gives NaN or an infinite band.
+    """
+    mean, target = jnp.asarray(mean), jnp.asarray(target)
+    scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
+    if mean.ndim < 1 or not mean.shape == target.shape == scale.shape:
+        raise ValueError(
+            "conformal expected mean, target and scale of one shape (samples, *field), got "
+            f"{mean.shape}, {target.shape} and {scale.shape}; stack the calibration fields in front."
+        )
+    if not 0 < level < 1 or not 0 < share <= 1:
+        raise ValueError(
+            f"conformal expected 0 < level < 1 and 0 < share <= 1, got level={level} and share={share}; "
+            "write 0.9 for 90 %."
+        )
+    n = mean.shape[0]
+    # Rounded before the ceiling: (n + 1) · 0.9 of n = 9 is 9, not 9 + ε, in exact arithmetic.
+    rank = math.ceil(round((n + 1) * level, 9))
+    if rank > n:
+        least = math.ceil(round(1 / (1 - level), 9)) - 1
+        raise ValueError(
+            f"conformal expected at least {least} calibration fields for level={level}, got {n}; give more "
+            "of them, or ask for a lower level."
+        )
+    for name, array in (("mean", mean), ("target", target), ("scale", scale)):
+        check_finite("conformal", name, array)
+    if not isinstance(scale, Tracer) and not (np.asarray(scale) > 0).all():
+        raise ValueError(
+            f"conformal expected positive scales, got {np.asarray(scale).min()}; give a floor to cells that "
+            "a constraint fixes, as in jnp.maximum(scale, 1e-6)."
+        )
+    scores = jnp.abs(target - mean) / scale
+    if simultaneous:
+        scores = jnp.sort(scores.reshape(n, -1), axis=1)
+        scores = scores[:, math.ceil(round(share * scores.shape[1], 9)) - 1]
+    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1])
