@@ -77,6 +77,7 @@ def test_loss_is_the_negative_evidence_bound(data, key):
     )
 
 
+@pytest.mark.slow
 def test_gradient_reaches_every_weight(model, data, key):
     context_x, context_y, target_x = data
     target_y = jnp.cos(target_x[:, :1])

@@ -59,6 +59,7 @@ def test_smooth_burgers(scheme, order):
     assert errors[0] < 2e-4
 
 
+@pytest.mark.slow
 @x64
 def test_sound_in_a_box():
     law, errors = Acoustics(1.5, density=2.0), []
@@ -74,6 +75,7 @@ def test_sound_in_a_box():
     assert np.log2(errors[0] / errors[1]) > 4.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", [WENO5JS(), WENO5Z()])
 def test_single_precision_gradients_are_finite_at_any_scale(scheme):
     grid = Grid.uniform(0.0, 1.0, 16)

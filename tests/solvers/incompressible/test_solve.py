@@ -81,6 +81,7 @@ def test_momentum_stays():
         np.testing.assert_allclose(jnp.mean(a), jnp.mean(b), atol=1e-14)
 
 
+@pytest.mark.slow
 @x64
 def test_stokes_layer_over_a_swinging_wall():
     # u = U e^{−ky} cos(ωt − ky), k = √(ω/2ν); the upper wall is 12/k away: e^{−12} = 6e-6.

@@ -41,6 +41,7 @@ def test_channel_flow():
     np.testing.assert_allclose(found.pressure, 0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 @x64
 def test_the_start_does_not_matter():
     flow = lid_driven(0.02, 1.0)

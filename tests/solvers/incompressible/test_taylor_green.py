@@ -34,6 +34,7 @@ def test_it_satisfies_the_equations():
     np.testing.assert_allclose(jnp.trace(slope), 0.0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_second_order_in_space_and_decay_of_energy():
     errors, energies = [], []
     for cells in (16, 32):

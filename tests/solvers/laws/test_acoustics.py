@@ -30,6 +30,7 @@ def test_godunov_and_roe_agree_without_an_entropy_fix():
         )
 
 
+@pytest.mark.slow
 def test_a_standing_wave_between_walls_in_two_dimensions():
     law, errors = Acoustics(1.3, density=2.0), []
     kappa = np.array([np.pi, 2 * np.pi])

@@ -35,6 +35,7 @@ def test_speed_may_differ_along_the_axes():
     np.testing.assert_array_equal(law.max_wave_speed(u, axis=1), 2.0)
 
 
+@pytest.mark.slow
 def test_a_sine_travels_alike_along_both_axes_at_second_order():
     errors = []
     for n in (32, 64):

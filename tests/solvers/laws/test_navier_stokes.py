@@ -25,6 +25,7 @@ def test_beckers_shock_solves_the_equations():
     assert w[0, -1] > 2.6  # towards 8/3
 
 
+@pytest.mark.slow
 def test_beckers_shock_stands_at_second_order():
     law, errors = shock(), []
     exact = lambda x: law.to_conserved(law.becker_shock(x))
@@ -40,6 +41,7 @@ def test_beckers_shock_stands_at_second_order():
     assert np.log2(errors[0] / errors[1]) > 1.7
 
 
+@pytest.mark.slow
 def test_a_slow_shear_wave_decays_with_the_viscosity():
     """At low Mach number v = sin(kx) e^{−νk²t}, along either axis."""
     law, grid = NavierStokes(0.05), Grid.uniform((0.0, 0.0), (1.0, 1.0), (24, 8))
