@@ -4,3 +4,5 @@ from .anp import AttentiveNeuralProcess as AttentiveNeuralProcess
 from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
 from .flax import from_flax as from_flax
 from .fno import FNO as FNO
+from .kernel_operator import AbstractKernelOperator as AbstractKernelOperator
+from .low_rank import LowRankNeuralOperator as LowRankNeuralOperator
