@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from .ends import AbstractEnds
 
-Values = tuple[Float[Array, "*lead ends"] | None, ...]
+Values = tuple[Float[Array, "..."] | None, ...]
 """One entry for each space axis: None, or (2,), (*others, 2) or (channels, *others, 2)."""
 
 
