@@ -10,9 +10,9 @@ from .boundary_rows import periodic as periodic
 from .boundary_rows import robin as robin
 from .ends import AbstractEnds as AbstractEnds
 from .ends import DirichletEnds as DirichletEnds
-from .ends import MixedEnds as MixedEnds
 from .ends import PeriodicEnds as PeriodicEnds
 from .ensemble import Ensemble as Ensemble
+from .mixed_ends import MixedEnds as MixedEnds
 from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project

@@ -7,6 +7,9 @@ physics-based boundary constraints (BOON), ICLR 2023, arXiv:2212.07477, which re
 the boundary nodes.
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -31,11 +34,5 @@ def boundary_error(
         ValueError: values or fields that do not fit the condition.
     """
     ends = DirichletEnds() if ends is None else ends
-    if isinstance(ends, Sides):
-        each = values if isinstance(values, tuple) else (values,) * len(ends.axes)
-        return ends.error(prediction, tuple(_array(v, prediction) for v in each))
-    return ends.error(prediction, _array(values, prediction))
-
-
-def _array(values, like: Array) -> Array | None:
-    return None if values is None else jnp.asarray(values, like.dtype)
+    prescribed: Any = jax.tree.map(lambda v: jnp.asarray(v, prediction.dtype), values)
+    return ends.error(prediction, prescribed)

@@ -10,6 +10,8 @@ without a boundary.
 Reference: Saad et al., ICLR 2023, arXiv:2212.07477, section 4 and figure 2.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -89,12 +91,13 @@ class BoundaryCorrectedFNO(eqx.Module):
                 f"axes, got {x.shape}; use jax.vmap for batches."
             )
         sides = self._sides()
-        if isinstance(self.ends, Sides):
-            each: tuple = values if isinstance(values, tuple) else (values,) * len(sides.axes)
-        else:
-            each = (None,) * (self.fno.dims - 1) + (values,)
-        each = tuple(None if v is None else jnp.asarray(v) for v in each)
+        each: Any = values  # of which `check` makes sure that it is a tuple
+        if not isinstance(self.ends, Sides):
+            each = (*(None,) * (self.fno.dims - 1), values)
+        elif values is None:
+            each = (None,) * self.fno.dims
         sides.check((self.fno.out_channels, *x.shape[1:]), each)
+        each = tuple(None if p is None else jnp.asarray(p) for p in each)
 
         v = self.fno.lifted(x)
         of = jnp.arange(v.shape[0]) % self.fno.out_channels

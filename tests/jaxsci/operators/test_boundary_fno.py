@@ -163,6 +163,7 @@ def test_the_axis_of_elimination_is_chosen(x64):
     assert jnp.abs(outs[1] - outs[2]).max() > 1e-6
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_refused():
     dirichlet = DirichletEnds()
     with pytest.raises(ValueError, match="sides for the 2 space axes of its operator, got 1"):
@@ -172,6 +173,11 @@ def test_bad_input_is_refused():
             BoundaryCorrectedFNO(fno(3, 3), Sides(PeriodicEnds(), dirichlet), axis=axis)
     with pytest.raises(ValueError, match=r"1 space axes.*use jax.vmap"):
         BoundaryCorrectedFNO(fno(3), dirichlet)(jnp.ones((2, 1, 9)), jnp.ones(2))
+    box = BoundaryCorrectedFNO(fno(3, 3), Sides(dirichlet, dirichlet))
+    with pytest.raises(
+        ValueError, match="values as a tuple with one entry for each of 2 space axes"
+    ):
+        box(jnp.ones((1, NX, NY)), jnp.ones(2))
     in_time = BoundaryCorrectedFNO(fno(2, 3), dirichlet)
     with pytest.raises(ValueError, match=r"\(2,\) or \(6, 2\) or \(1, 6, 2\), got \(9, 2\)"):
         in_time(jnp.ones((1, NT, NX)), jnp.ones((NX, 2)))
