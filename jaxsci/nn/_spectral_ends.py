@@ -28,7 +28,8 @@ def plane_modes(
         n = z.shape[position]
         cos, sin = dft_matrices(n, modes[a], a < len(modes) - 1)
         z = _turn(z, -1, cos, sin, position)
-    return _flatten(z)
+    space = (*planes.shape[2 : 2 + axis], 1, *planes.shape[2 + axis :])
+    return _flatten(z, _solved(modes, space, axis)[0])
 
 
 def mode_blocks(
@@ -47,7 +48,7 @@ def mode_blocks(
     z = _weigh(z, modes, space)
     z = _turn(z, 1, cos[offsets].T / n, sin[offsets].T / n, 3 + axis)
     z = _hermitian(jnp.moveaxis(z, 3 + axis, 1), modes, space, axis, first=4)
-    z = z.reshape(*z.shape[:4], -1)
+    z = z.reshape(*z.shape[:4], -1)[..., _solved(modes, space, axis)[0]]
     # (part, offset, o, i, q) to (offset, q, part, o, i).
     z = jnp.transpose(z, (1, 4, 0, 2, 3))
     if len(modes) == 1:
@@ -69,7 +70,8 @@ def plane_outputs(
     cos, sin = _end_rows(modes, space, axis)
     z = _turn(_weigh(z, modes, space), 1, cos.T / n, sin.T / n, 2 + axis)
     z = jnp.moveaxis(z, 2 + axis, 1)
-    return _flatten(_hermitian(z, modes, space, axis, first=3))
+    z = _hermitian(z, modes, space, axis, first=3)
+    return _flatten(z, _solved(modes, space, axis)[0])
 
 
 def plane_inputs(
@@ -81,8 +83,9 @@ def plane_inputs(
     if last == 0:
         z = jnp.stack([ends, jnp.zeros_like(ends)]).reshape(2, 2, -1)
     else:
-        z = ends.reshape(2, *kept, 2, -1)
-        z = jnp.moveaxis(z, (-2, -1), (0, 2))
+        _, source, sign = _solved(modes, space, axis)
+        z = jnp.moveaxis(ends[:, source].reshape(2, len(source), 2, -1), (2, 3), (0, 2))
+        z = jnp.stack([z[0], z[1] * jnp.asarray(sign, z.dtype)]).reshape(*z.shape[:3], *kept)
     cos, sin = _end_rows(modes, space, axis)
     return _turn(jnp.moveaxis(z, 1, 2 + axis), -1, cos, sin, 2 + axis)
 
@@ -120,7 +123,24 @@ def _hermitian(z: Array, modes, space, axis: int, *, first: int) -> Array:
     return jnp.stack([z[0] + opposite[0], z[1] - opposite[1]]) / 2
 
 
-def _flatten(z: Float[Array, "parts 2 channels *modes"]) -> Float[Array, "2 modes size"]:
-    """Modes in front, and behind them real and imaginary parts of all channels."""
-    z = z.reshape(*z.shape[:3], -1)
+def _flatten(
+    z: Float[Array, "parts 2 channels *modes"], solved: np.ndarray
+) -> Float[Array, "2 modes size"]:
+    """The solved modes in front, and behind them real and imaginary parts of all channels."""
+    z = z.reshape(*z.shape[:3], -1)[..., solved]
     return jnp.transpose(z, (1, 3, 0, 2)).reshape(2, z.shape[3], -1)
+
+
+def _solved(modes, space, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One transverse frequency of each conjugate pair q, −q that is kept; the other follows from it.
+
+    Returns them, and for every kept one the position of its representative and the sign of its imaginary part.
+    """
+    pairs = np.ones((1, 1))
+    for a in range(len(modes)):
+        if a != axis:
+            pairs = np.kron(pairs, conjugate_pairs(space[a], modes[a], a < len(modes) - 1))
+    own = np.arange(len(pairs))
+    first = np.minimum(own, np.where(pairs.any(axis=1), pairs.argmax(axis=1), own))
+    solved, source = np.unique(first, return_inverse=True)
+    return solved, source, np.where(first == own, 1.0, -1.0)
