@@ -25,6 +25,7 @@ five kernel evaluations and uses one scalar for all channels and frequencies, wh
 dimension only.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -68,13 +69,19 @@ def eliminate_ends(
 
     (k_00, k_0n), (k_n0, k_nn) = kernel.end_blocks(space, axis, x.dtype)
     # The inverses depend on the kernel alone, so that vmap over samples shares them.
-    inverse = jnp.linalg.inv(k_nn)
+    inverse = _inverse(k_nn)
     reduced = k_00 - k_0n @ inverse @ k_n0
     rest_n = x_n - _apply(inverse, y_n)
-    delta_0 = x_0 - _apply(jnp.linalg.inv(reduced), y_0 + _apply(k_0n, rest_n))
+    delta_0 = x_0 - _apply(_inverse(reduced), y_0 + _apply(k_0n, rest_n))
     delta_n = rest_n - _apply(inverse @ k_n0, delta_0)
     change = kernel.end_inputs(jnp.stack([delta_0, delta_n]), space, axis)
     return kernel.synthesise(mixed + kernel.mix(change), space)
+
+
+def _inverse(blocks: Float[Array, "modes size size"]) -> Float[Array, "modes size size"]:
+    # One after the other: batched factorisations on a CPU were seen to hang now and then, when several of
+    # them waited for the threads of the same small pool.
+    return jax.lax.map(jnp.linalg.inv, blocks)
 
 
 def _apply(
