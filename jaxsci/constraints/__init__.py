@@ -11,13 +11,16 @@ from .boundary_rows import robin as robin
 from .divergence import divergence_free as divergence_free
 from .ends import AbstractEnds as AbstractEnds
 from .ends import DirichletEnds as DirichletEnds
-from .ends import NeumannEnds as NeumannEnds
 from .ends import PeriodicEnds as PeriodicEnds
 from .ensemble import Ensemble as Ensemble
 from .invariant import Invariant as Invariant
+from .mixed_ends import MixedEnds as MixedEnds
 from .monotone import Monotone as Monotone
 from .nearest import Projected as Projected
 from .nonnegative import Nonnegative as Nonnegative
 from .projection import ProjectedGaussian as ProjectedGaussian
 from .projection import project as project
+from .sides import Sides as Sides
+from .slope_ends import NeumannEnds as NeumannEnds
+from .slope_ends import RobinEnds as RobinEnds
 from .total_variation import TotalVariation as TotalVariation

@@ -10,7 +10,6 @@ arXiv:2010.08895, section 4.
 """
 
 import math
-from functools import lru_cache
 
 import equinox as eqx
 import jax
@@ -18,10 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._dft import conjugate_weights, dft_matrices
+from ._spectral_ends import mode_blocks, plane_inputs, plane_modes, plane_outputs
 from ._transform import Transform, choose_transform
+from .kernel import AbstractKernel
 
 
-class SpectralConv(eqx.Module):
+class SpectralConv(AbstractKernel):
     """Linear map of a field through its lowest Fourier modes, at any resolution.
 
     Weights are stored as separate real and imaginary parts, modes in front, so that the mixing is one
@@ -86,6 +88,11 @@ class SpectralConv(eqx.Module):
         """C_out."""
         return self.real.shape[-2]
 
+    @property
+    def dims(self) -> int:
+        """Number of space axes."""
+        return len(self.modes)
+
     def analyse(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "two in_channels K"]:
         """The kept coefficients x̂_k of a field, real and imaginary part stacked in front."""
         self._check(x.shape)
@@ -111,15 +118,40 @@ class SpectralConv(eqx.Module):
             return _synthesise_dft(z, self.modes, space)
         return _synthesise_fft(z, self.modes, space)
 
-    def __call__(
-        self, x: Float[Array, "in_channels *space"]
-    ) -> Float[Array, "out_channels *space"]:
-        """Apply the kernel to one sample.
+    def check_ends(self, axis: int) -> None:
+        """Refuse a single mode along the axis, of which both ends are multiples."""
+        if axis == self.dims - 1 and self.modes[axis] < 2:
+            raise ValueError(
+                "SpectralConv expected at least 2 modes along an axis whose ends are corrected, got 1, "
+                "which cannot tell the two ends apart; build the kernel with more modes."
+            )
 
-        Raises:
-            ValueError: wrong rank, wrong channel count, or fewer points than the modes need.
-        """
-        return self.synthesise(self.mix(self.analyse(x)), x.shape[1:])
+    def end_modes(
+        self, planes: Float[Array, "2 channels *plane"], axis: int
+    ) -> Float[Array, "2 modes size"]:
+        """The kept frequencies of the other axes."""
+        return plane_modes(planes, self.modes, axis)
+
+    def end_blocks(
+        self, space: tuple[int, ...], axis: int, dtype
+    ) -> Float[Array, "2 2 modes size size"]:
+        """Responses at distance 0, 1 and −1 around the circle from an impulse in an end plane."""
+        real, imag = self.real.astype(dtype), self.imag.astype(dtype)
+        return mode_blocks(real, imag, self.modes, space, axis)
+
+    def end_outputs(
+        self, b: Float[Array, "two out_channels K"], space: tuple[int, ...], axis: int
+    ) -> Float[Array, "2 modes size"]:
+        """Two rows of the inverse transform along the axis."""
+        kept = self.real.shape[:-2]
+        return plane_outputs(b.reshape(*b.shape[:2], *kept), self.modes, space, axis)
+
+    def end_inputs(
+        self, ends: Float[Array, "2 modes size"], space: tuple[int, ...], axis: int
+    ) -> Float[Array, "two in_channels K"]:
+        """Two columns of the forward transform along the axis."""
+        z = plane_inputs(ends, self.modes, space, axis)
+        return z.reshape(2, z.shape[1], -1)
 
     def _method(self, space: tuple[int, ...]) -> Transform:
         return choose_transform(space, self.modes) if self.transform == "auto" else self.transform
@@ -142,25 +174,6 @@ class SpectralConv(eqx.Module):
                 f"SpectralConv expected at least {tuple(2 * m for m in self.modes)} points for "
                 f"modes={self.modes}, got {shape[1:]}; use fewer modes or a finer grid."
             )
-
-
-@lru_cache(maxsize=256)
-def dft_matrices(n: int, m: int, two_sided: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of 2πks/n, shape (n, kept), for the kept frequencies k of one axis."""
-    k = np.concatenate([np.arange(m), np.arange(-m, 0)]) if two_sided else np.arange(m)
-    # The phase is reduced modulo n in integers first: exact for any resolution.
-    angle = 2 * np.pi * ((np.arange(n)[:, None] * k) % n) / n
-    return np.cos(angle), np.sin(angle)
-
-
-@lru_cache(maxsize=256)
-def conjugate_weights(n: int, m: int) -> np.ndarray:
-    """How often each kept frequency of the last axis counts in a real inverse transform."""
-    weights = np.full(m, 2.0)
-    weights[0] = 1.0
-    if n % 2 == 0 and m == n // 2 + 1:
-        weights[-1] = 1.0
-    return weights
 
 
 def _analyse_dft(x: Array, modes: tuple[int, ...]) -> Array:

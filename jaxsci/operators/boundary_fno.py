@@ -1,13 +1,16 @@
-r"""An FNO whose every layer respects a boundary condition (BOON-FNO).
+r"""An operator whose every layer respects its boundary conditions (BOON-FNO, and BOON with other kernels).
 
     v_{l+1} = σ°( B_α( K̃_l v_l + W_l v_l + b_l ) ),       u = B_α Q v_L
 
-K̃ is the kernel with its end nodes eliminated (`jaxsci.constraints.eliminate_ends`), B_α sets the end nodes
-so that the condition with the values α holds, in every hidden channel, and σ° activates interior nodes only
-(the public 1-D code lets the activation reach the boundary by mistake).
+K̃ is the kernel with its ends eliminated (`jaxsci.constraints.eliminate_ends`), B_α sets the nodes on the
+boundary so that the conditions with the values α hold, in every hidden channel, and σ° activates interior
+nodes only (the public 1-D code lets the activation reach the boundary by mistake). Time is an axis
+without a boundary.
 
 Reference: Saad et al., ICLR 2023, arXiv:2212.07477, section 4 and figure 2.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,78 +19,114 @@ from jaxtyping import Array, Float
 
 from ..constraints.boon import eliminate_ends
 from ..constraints.ends import AbstractEnds, PeriodicEnds
-from .fno import FNO, FNOBlock
+from ..constraints.sides import Sides, Values
+from .kernel_operator import AbstractKernelOperator, KernelBlock
 
 
 class BoundaryCorrectedFNO(eqx.Module):
-    """Make a 1-D FNO satisfy a boundary condition exactly, from the first layer to the last.
+    """Make an FNO satisfy boundary conditions exactly, from the first layer to the last.
 
     Args:
-        fno: a 1-D operator on nodes that include both end points.
-        ends: the condition at the two ends.
+        fno: an operator on nodes that include both ends of every axis with a boundary: an `FNO`, or another
+            one that is built of kernels, such as a `LowRankNeuralOperator`.
+        ends: the condition at the two ends of the last axis, or the `Sides` of a box.
         eliminate: whether kernels are corrected as published, so that their output at an end depends on
             the input there alone. A periodic kernel needs none. For Neumann ends the elimination fixes
             an end value that the condition does not prescribe; without it the error on the heat
             equation is smaller (see the reproductions).
+        axis: the axis whose ends are eliminated from the kernels; by default the first that has a
+            boundary and is not periodic. Only one can be, exactly; the others are only set.
 
     Raises:
-        ValueError: the operator is not 1-D.
-        TypeError: the operator is no FNO, or the ends no condition.
+        ValueError: ends of another number of axes than the operator has, or an axis without a condition.
+        TypeError: the operator has no kernels, or the ends are no condition.
     """
 
-    fno: FNO
-    ends: AbstractEnds
+    fno: AbstractKernelOperator
+    ends: AbstractEnds | Sides
     eliminate: bool = eqx.field(static=True, default=True)
+    axis: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        for name, kind in (("fno", FNO), ("ends", AbstractEnds)):
+        kinds = {"fno": (AbstractKernelOperator,), "ends": (AbstractEnds, Sides)}
+        for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(
-                    f"BoundaryCorrectedFNO expected {name} to be an instance of {kind.__name__}, got "
-                    f"{type(getattr(self, name)).__name__}; its kernels are what is corrected."
+                    f"BoundaryCorrectedFNO expected {name} to be an instance of "
+                    f"{' or '.join(k.__name__ for k in kind)}, got {type(getattr(self, name)).__name__}; "
+                    "its kernels are what is corrected."
                 )
-        if len(self.fno.modes) != 1:
+        if isinstance(self.ends, Sides) and len(self.ends.axes) != self.fno.dims:
             raise ValueError(
-                f"BoundaryCorrectedFNO expected a 1-D FNO, got modes={self.fno.modes}; "
-                "build it with modes=(m,)."
+                f"BoundaryCorrectedFNO expected sides for the {self.fno.dims} space axes of its operator, "
+                f"got {len(self.ends.axes)}; give None for an axis without a boundary."
+            )
+        if self.axis is not None and self.axis not in self._candidates():
+            raise ValueError(
+                "BoundaryCorrectedFNO expected an axis with a boundary that is not periodic, one of "
+                f"{self._candidates()}, got {self.axis}; count the space axes from 0."
             )
 
     def __call__(
         self,
-        x: Float[Array, "in_channels nodes"],
-        values: Float[Array, "*channels 2"] | None = None,
-    ) -> Float[Array, "out_channels nodes"]:
+        x: Float[Array, "in_channels *space"],
+        values: Float[Array, "*lead ends"] | Values | None = None,
+    ) -> Float[Array, "out_channels *space"]:
         """Map one sample.
 
         Args:
-            x: input field on nodes, the first and the last on the boundary.
-            values: what the ends prescribe for the output (values or derivatives), shape (2,), or
-                (out_channels, 2) where the channels differ; None for periodic. With values for each
-                channel a hidden channel takes those of one output channel, in turn.
+            x: input field on nodes, the first and the last of each axis with a boundary lie on it.
+            values: what the ends prescribe for the output (values, derivatives or their combination), shape
+                (2,), (*others, 2) with one pair for each point of the other axes, or (out_channels, *others,
+                2) where the channels differ; None for periodic. A tuple of such for `Sides`. With values
+                for each channel a hidden channel takes those of one output channel, in turn.
 
         Raises:
-            ValueError: a field that the FNO refuses, or values that do not fit the condition.
+            ValueError: a field that the operator refuses, or values that do not fit the conditions.
         """
         x = jnp.asarray(x)
-        values = None if values is None else jnp.asarray(values)
-        self.ends.check(x.shape[-1], values)
-        channels = self.fno.out_channels
-        if values is not None and values.shape not in ((2,), (channels, 2)):
+        if x.ndim != self.fno.dims + 1:
             raise ValueError(
-                f"BoundaryCorrectedFNO expected values of shape (2,) or ({channels}, 2), got "
-                f"{values.shape}; give one pair, or one for each output channel."
+                f"BoundaryCorrectedFNO expected x of shape (channels, *space) with {self.fno.dims} space "
+                f"axes, got {x.shape}; use jax.vmap for batches."
             )
-        v = self.fno.lifted(x)
-        hidden = values
-        if values is not None and values.ndim == 2:
-            hidden = values[jnp.arange(v.shape[0]) % channels]
-        for block in self.fno.blocks[:-1]:
-            v = self._corrected(block, v, hidden)
-            v = v.at[:, 1:-1].set(jax.nn.gelu(v[:, 1:-1]))
-        v = self._corrected(self.fno.blocks[-1], v, hidden)
-        return self.ends.enforce(self.fno.projected(v), values)
+        sides = self._sides()
+        each: Any = values  # of which `check` makes sure that it is a tuple
+        if not isinstance(self.ends, Sides):
+            each = (*(None,) * (self.fno.dims - 1), values)
+        elif values is None:
+            each = (None,) * self.fno.dims
+        sides.check((self.fno.out_channels, *x.shape[1:]), each)
+        each = tuple(None if p is None else jnp.asarray(p) for p in each)
 
-    def _corrected(self, block: FNOBlock, v: Array, values: Array | None) -> Array:
-        eliminate = self.eliminate and not isinstance(self.ends, PeriodicEnds)
-        kernel = eliminate_ends(block.kernel, v) if eliminate else block.kernel(v)
-        return self.ends.hidden(v.shape[-1]).enforce(kernel + block.local(v), values)
+        v = self.fno.lifted(x)
+        of = jnp.arange(v.shape[0]) % self.fno.out_channels
+        inner = tuple(None if p is None or p.ndim < v.ndim else p[of] for p in each)
+        inner = tuple(p if q is None else q for p, q in zip(each, inner, strict=True))
+        hidden = sides.hidden(v.shape[1:])
+        interior = (
+            ...,
+            *(slice(None if e is None else 1, None if e is None else -1) for e in sides.axes),
+        )
+        for block in self.fno.blocks[:-1]:
+            v = hidden.enforce(self._layer(block, v), inner)
+            v = v.at[interior].set(jax.nn.gelu(v[interior]))
+        v = hidden.enforce(self._layer(self.fno.blocks[-1], v), inner)
+        return sides.enforce(self.fno.projected(v), each)
+
+    def _sides(self) -> Sides:
+        if isinstance(self.ends, Sides):
+            return self.ends
+        return Sides(*(None,) * (self.fno.dims - 1), self.ends)
+
+    def _candidates(self) -> list[int]:
+        """Axes whose ends may be eliminated."""
+        axes = enumerate(self._sides().axes)
+        return [a for a, ends in axes if ends is not None and not isinstance(ends, PeriodicEnds)]
+
+    def _layer(self, block: KernelBlock, v: Array) -> Array:
+        candidates = self._candidates()
+        if not self.eliminate or not candidates:
+            return block(v)
+        axis = candidates[0] if self.axis is None else self.axis
+        return eliminate_ends(block.kernel, v, axis=axis) + block.local(v)

@@ -11,46 +11,15 @@ arXiv:2010.08895, equations 2 to 5.
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from .._checks import check_key, whole
 from ..nn import Pointwise, SpectralConv
 from ..nn._transform import Transform
+from .kernel_operator import AbstractKernelOperator, KernelBlock
 
 
-class FNOBlock(eqx.Module):
-    """One layer without its activation: K v + W v + b."""
-
-    kernel: SpectralConv
-    local: Pointwise
-
-    def __init__(
-        self,
-        *,
-        width: int,
-        modes: tuple[int, ...],
-        transform: Transform,
-        identity: float,
-        key: PRNGKeyArray,
-    ):
-        kernel_key, local_key = jax.random.split(key)
-        self.kernel = SpectralConv(
-            in_channels=width,
-            out_channels=width,
-            modes=modes,
-            transform=transform,
-            identity=identity,
-            key=kernel_key,
-        )
-        self.local = Pointwise(in_channels=width, out_channels=width, key=local_key)
-
-    def __call__(self, v: Float[Array, "width *space"]) -> Float[Array, "width *space"]:
-        """Apply the layer to one sample."""
-        return self.kernel(v) + self.local(v)
-
-
-class FNO(eqx.Module):
+class FNO(AbstractKernelOperator):
     """Fourier neural operator: one field in, one field out, on any grid with enough points.
 
     Args:
@@ -72,7 +41,7 @@ class FNO(eqx.Module):
     """
 
     lift: Pointwise
-    blocks: tuple[FNOBlock, ...]
+    blocks: tuple[KernelBlock, ...]
     project: tuple[Pointwise, Pointwise]
     in_channels: int = eqx.field(static=True)
     out_channels: int = eqx.field(static=True)
@@ -108,7 +77,7 @@ class FNO(eqx.Module):
         lifted = in_channels + (len(modes) if coordinates else 0)
         self.lift = Pointwise(in_channels=lifted, out_channels=width, key=lift_key)
         self.blocks = tuple(
-            FNOBlock(width=width, modes=modes, transform=transform, identity=identity, key=k)
+            _block(width=width, modes=modes, transform=transform, identity=identity, key=k)
             for k in block_keys
         )
         self.project = (
@@ -120,44 +89,17 @@ class FNO(eqx.Module):
         self.modes = modes
         self.coordinates = coordinates
 
-    def __call__(
-        self, x: Float[Array, "in_channels *space"]
-    ) -> Float[Array, "out_channels *space"]:
-        """Map one sample.
 
-        Raises:
-            ValueError: wrong rank, wrong channel count, or fewer points than the modes need.
-        """
-        v = self.lifted(x)
-        for block in self.blocks[:-1]:
-            v = jax.nn.gelu(block(v))
-        return self.projected(self.blocks[-1](v))
-
-    def lifted(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "width *space"]:
-        """P (a, s): the hidden field that the first layer reads."""
-        x = jnp.asarray(x)
-        if x.ndim != len(self.modes) + 1 or x.shape[0] != self.in_channels:
-            axes = ", ".join("n" + a for a in "xyz"[: len(self.modes)])
-            raise ValueError(
-                f"FNO expected x of shape (channels={self.in_channels}, {axes}), got {x.shape}; "
-                "use jax.vmap for batches."
-            )
-        if not jnp.issubdtype(x.dtype, jnp.floating):
-            raise ValueError(
-                f"FNO expected x in floating point, got {x.dtype}; convert it with x.astype(float)."
-            )
-        if self.coordinates:
-            x = jnp.concatenate([x, unit_coordinates(x.shape[1:], x.dtype)])
-        return self.lift(x)
-
-    def projected(self, v: Float[Array, "width *space"]) -> Float[Array, "out_channels *space"]:
-        """Q v: the output field of the last hidden one."""
-        hidden, out = self.project
-        # The tanh form of GELU: XLA's erf costs a fifth of the whole step on a CPU.
-        return out(jax.nn.gelu(hidden(v)))
-
-
-def unit_coordinates(space: tuple[int, ...], dtype) -> Float[Array, "dims *space"]:
-    """Coordinates i/n of the points of a grid, one channel per axis."""
-    axes = [jnp.arange(n, dtype=dtype) / n for n in space]
-    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"))
+def _block(
+    *, width: int, modes: tuple[int, ...], transform: Transform, identity: float, key: PRNGKeyArray
+) -> KernelBlock:
+    kernel_key, local_key = jax.random.split(key)
+    kernel = SpectralConv(
+        in_channels=width,
+        out_channels=width,
+        modes=modes,
+        transform=transform,
+        identity=identity,
+        key=kernel_key,
+    )
+    return KernelBlock(kernel, Pointwise(in_channels=width, out_channels=width, key=local_key))

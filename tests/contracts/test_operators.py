@@ -13,6 +13,7 @@ from jaxsci.operators import (
     AttentiveNeuralProcess,
     BoundaryCorrectedFNO,
     FluxForm,
+    LowRankNeuralOperator,
     StreamFunction,
     from_flax,
 )
@@ -28,8 +29,8 @@ def fields(*space):
     return (jax.random.normal(jax.random.key(1), (3, 2, *space)),)
 
 
-def ends(space):
-    return (*fields(space), jnp.array([[0.1, -0.2]] * 3))
+def ends(*space):
+    return (*fields(*space), jnp.array([[0.1, -0.2]] * 3))
 
 
 def functions():
@@ -51,6 +52,13 @@ OPERATORS = {
     "BOON Dirichlet": (BoundaryCorrectedFNO(fno(4), DirichletEnds()), ends(16)),
     "BOON Neumann": (BoundaryCorrectedFNO(fno(4), NeumannEnds()), ends(16)),
     "BOON periodic": (BoundaryCorrectedFNO(fno(4), PeriodicEnds()), fields(16)),
+    "BOON in time": (BoundaryCorrectedFNO(fno(2, 3), DirichletEnds()), ends(5, 16)),
+    "LNO": (
+        LowRankNeuralOperator(
+            in_channels=2, out_channels=2, width=6, rank=4, depth=2, key=jax.random.key(0)
+        ),
+        fields(16),
+    ),
     "ANP": (
         AttentiveNeuralProcess(dims=2, width=8, heads=2, key=jax.random.key(0)),
         functions(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds, eliminate_ends
-from jaxsci.nn import SpectralConv
+from jaxsci.nn import LowRankKernel, SpectralConv
 from jaxsci.operators import FNO, BoundaryCorrectedFNO
 
 CHANNELS, NODES = 3, 32
@@ -57,6 +57,56 @@ def test_one_evaluation_equals_the_published_sequence(kernel):
     x = jax.random.normal(jax.random.key(2), (CHANNELS, NODES))
     sequence, _, _ = published_sequence(dense(kernel), x)
     np.testing.assert_allclose(eliminate_ends(kernel, x), sequence, rtol=0, atol=1e-12)
+
+
+# Space, modes, axis: time and x, a Nyquist frequency of either, two space axes, time and two space axes.
+BOXES = [
+    ((8, 10), (3, 4), 1),
+    ((6, 10), (3, 4), 1),
+    ((8, 8), (3, 5), 0),
+    ((6, 7), (3, 4), 0),
+    ((5, 4, 6), (2, 2, 3), 2),
+    ((5, 4, 6), (2, 2, 3), 1),
+]
+
+
+def check_against_dense_elimination(kernel, space, axis, atol):
+    """T2 by brute force on the matrix of K, whose end blocks lose the frequencies that K has not."""
+    x = jax.random.normal(jax.random.key(3), (2, *space))
+    size = 2 * int(np.prod(space))
+    columns = jax.jit(jax.vmap(lambda e: kernel(e.reshape(x.shape)).ravel()))(jnp.eye(size))
+    k, x_flat = np.asarray(columns).T, np.asarray(x).ravel()
+    index = np.arange(size).reshape(x.shape)
+    first, last = (np.take(index, i, axis + 1).ravel() for i in (0, -1))
+    block = lambda i, j: k[np.ix_(i, j)]
+    inverse = lambda a: np.linalg.pinv(a, rcond=1e-9)
+    inverse_n = inverse(block(last, last))
+    reduced = block(first, first) - block(first, last) @ inverse_n @ block(last, first)
+    kx, y = k @ x_flat, x_flat.copy()
+    bracket = kx[first] - block(first, last) @ (inverse_n @ kx[last] - x_flat[last])
+    y[first] += inverse(reduced) @ (reduced @ x_flat[first] - bracket)
+    z = y.copy()
+    z[last] += x_flat[last] - inverse_n @ (k @ y)[last]
+    out = jax.jit(lambda x: eliminate_ends(kernel, x, axis=axis))(x).ravel()
+    np.testing.assert_allclose(out, k @ z, rtol=0, atol=atol)
+    np.testing.assert_allclose(out[first], reduced @ x_flat[first], rtol=0, atol=atol)
+    np.testing.assert_allclose(out[last], block(last, last) @ x_flat[last], rtol=0, atol=atol)
+    # The elimination does something, so that the comparison can fail.
+    assert np.abs(out - kx).max() > 1e-3
+
+
+@pytest.mark.parametrize(("space", "modes", "axis"), BOXES)
+def test_every_frequency_of_the_other_axes_is_eliminated(space, modes, axis, x64):
+    conv = SpectralConv(in_channels=2, out_channels=2, modes=modes, key=jax.random.key(0))
+    conv = jax.tree.map(lambda w: w.astype(float), conv)
+    # Round-off of float64 times the condition of the worst frequency, about 1e4.
+    check_against_dense_elimination(conv, space, axis, atol=1e-10)
+
+
+def test_a_kernel_of_learned_functions_is_eliminated(x64):
+    low = LowRankKernel(in_channels=2, out_channels=2, rank=6, key=jax.random.key(0))
+    low = jax.tree.map(lambda w: w.astype(float), low)
+    check_against_dense_elimination(low, (20,), 0, atol=1e-12)
 
 
 def test_impulse_response_gives_the_end_blocks(kernel):
@@ -139,6 +189,14 @@ def test_lists_are_arrays(key):
     np.testing.assert_array_equal(model(x, [1.0, 2.0]), model(jnp.array(x), jnp.array([1.0, 2.0])))
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_fields_without_channels_or_of_integers_are_refused():
+    for ends, values in ((DirichletEnds(), jnp.ones(2)), (PeriodicEnds(), None)):
+        for field in (jnp.ones(9), jnp.ones((1, 9), int)):
+            with pytest.raises(ValueError, match=r"shape \(channels, nodes\).*use jax.vmap"):
+                ends.error(field, values)
+
+
 def test_neumann_stencil_is_third_order(x64):
     """Known error on sin at x = 1, and the same stencil mirrored at the other end."""
     for h, expected in ((0.01, -2.087e-7), (0.005, -2.62e-8)):
@@ -173,20 +231,19 @@ def test_bad_input_is_refused(key):
         PeriodicEnds().enforce(jnp.ones((1, 9)), jnp.ones(2))
     with pytest.raises(ValueError, match="at least 8 nodes"):
         NeumannEnds().enforce(jnp.ones((1, 7)), jnp.ones(2))
-    for ends, values in ((DirichletEnds(), jnp.ones(2)), (PeriodicEnds(), None)):
-        with pytest.raises(ValueError, match=r"shape \(channels, nodes\).*use jax.vmap"):
-            ends.error(jnp.ones((5, 1, 9)), values)
     with pytest.raises(ValueError, match=r"shape \(2,\) or \(1, 2\)"):
         DirichletEnds().enforce(jnp.ones((1, 9)), jnp.ones((3, 2)))
     one_mode = SpectralConv(in_channels=2, out_channels=2, modes=(1,), key=key)
     with pytest.raises(ValueError, match="at least 2 modes"):
         eliminate_ends(one_mode, jnp.ones((2, 9)))
+    one_function = LowRankKernel(in_channels=2, out_channels=2, rank=1, key=key)
+    with pytest.raises(ValueError, match="at least rank 2"):
+        eliminate_ends(one_function, jnp.ones((2, 9)))
+    with pytest.raises(ValueError, match="axis from -1 to 0, got 1"):
+        eliminate_ends(one_function, jnp.ones((2, 9)), axis=1)
     for length in (0.0, jnp.inf):
         with pytest.raises(ValueError, match="positive, finite length"):
             NeumannEnds(length=length)
-    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3, 3), depth=1, key=key)
-    with pytest.raises(ValueError, match="1-D FNO"):
-        BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())
     with pytest.raises(ValueError, match="as many output as input channels"):
         eliminate_ends(
             SpectralConv(in_channels=2, out_channels=3, modes=(3,), key=key), jnp.ones((2, 9))
