@@ -5,6 +5,6 @@ from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
 from .flax import from_flax as from_flax
 from .flux_form import FluxForm as FluxForm
 from .fno import FNO as FNO
-from .stream_function import StreamFunction as StreamFunction
 from .kernel_operator import AbstractKernelOperator as AbstractKernelOperator
 from .low_rank import LowRankNeuralOperator as LowRankNeuralOperator
+from .stream_function import StreamFunction as StreamFunction

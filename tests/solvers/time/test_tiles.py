@@ -58,7 +58,9 @@ def cases():
 @pytest.mark.parametrize(
     ("law", "boundary", "scheme"),
     [
-        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name.startswith(("gas", "water")) else [])
+        pytest.param(
+            *case, id=name, marks=[pytest.mark.slow] if name.startswith(("gas", "water")) else []
+        )
         for name, *case in cases()
     ],
 )
