@@ -84,9 +84,9 @@ smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
 tables: $(INSTALLED) ## Write the numbers of record into the documents
 	$(RUN) jaxsci tables $(DOCUMENTS)
 
-# Compiling takes most of their time. What they check holds without optimisation too; `make test-all`
-# compiles as a user does.
-test test-lowest: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
+# Compiling takes most of the time of quick tests and smoke runs. What they check holds without
+# optimisation too; `make test-all` and `make reproduce` compile as a user does.
+test test-lowest smoke: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 
 test: $(INSTALLED) ## The tests that take seconds each
 	$(RUN) pytest -n $(JOBS) -m "not slow"
