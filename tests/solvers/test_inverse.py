@@ -51,7 +51,7 @@ def wave_over_a_bump(parameters):
     ("observed", "truth", "start"),
     [
         (heated_rod, (0.5, 2.0), (0.9, 1.2)),
-        (viscous_wave, (0.02, 0.5), (0.03, 0.4)),
+        pytest.param(viscous_wave, (0.02, 0.5), (0.03, 0.4), marks=pytest.mark.slow),
         pytest.param(wave_over_a_bump, (0.3, 0.6), (0.25, 0.58), marks=pytest.mark.slow),
     ],
 )

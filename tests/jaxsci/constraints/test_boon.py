@@ -148,7 +148,7 @@ def test_enforcement_is_idempotent_and_touches_only_the_ends(ends, x64):
     assert ends.error(u, values) > 0.1
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.slow)])
 def test_boundary_error_of_the_whole_operator(dtype, x64):
     fno = FNO(in_channels=1, out_channels=2, width=8, modes=(6,), depth=3, key=jax.random.key(0))
     fno = jax.tree.map(lambda w: w.astype(dtype), fno)
@@ -213,6 +213,7 @@ def test_neumann_stencil_is_third_order(x64):
         np.testing.assert_allclose(mirrored[:, ::-1], enforced, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_weight(key):
     fno = FNO(in_channels=1, out_channels=1, width=6, modes=(5,), depth=2, key=key)
     model = BoundaryCorrectedFNO(fno=fno, ends=NeumannEnds())

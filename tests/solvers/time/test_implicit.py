@@ -95,6 +95,7 @@ def test_diffusion_in_two_dimensions_without_a_matrix():
     assert solution.status.steps < 100  # explicit steps: 0.05 · 4 · 24² = 115 at CFL 1
 
 
+@pytest.mark.slow
 def test_stiff_diffusion_in_a_flow_agrees_with_explicit_steps():
     grid = Grid.uniform(0.0, 1.0, 64)
     u0 = cell_averages(lambda x: jnp.sin(2 * jnp.pi * x), grid)[None]
