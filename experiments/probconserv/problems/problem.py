@@ -122,7 +122,7 @@ class Problem(ABC):
         with jax.enable_x64(True):
             value = jnp.asarray(p)
             times = jnp.asarray(self.output_times)
-            totals = jax.jit(jax.vmap(lambda t: self.total(value, t)))(times)
+            totals = jax.jit(jax.vmap(self.total, (None, 0)))(value, times)
             return self._fields(value).astype(jnp.float32), totals.astype(jnp.float32)
 
     def in_double(
