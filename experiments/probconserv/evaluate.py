@@ -170,9 +170,14 @@ def at_nodes(model: AttentiveNeuralProcess, case: Case, samples: int, key):
     pulled away from the truth.
 
     Returns:
-        Predictions by name, and the truth at the nodes.
+        Predictions by name, and the truth at the nodes; None where the problem has no values there.
     """
     problem = case.problem
+    truth = problem.in_double(
+        lambda p, t: problem.points(p, t, jnp.asarray(problem.grid.faces[0])), case.parameter
+    )
+    if truth is None:
+        return None
     faces = jnp.asarray(problem.grid.faces[0], jnp.float32)
     low, high = problem.domain
     moment = jnp.full(faces.shape, (problem.moment + 1) / problem.times, jnp.float32)
@@ -180,9 +185,6 @@ def at_nodes(model: AttentiveNeuralProcess, case: Case, samples: int, key):
     drawn = latent_samples(model, case.contexts, points, samples, key)
     weights = jnp.full(faces.shape, (high - low) / problem.cells).at[jnp.array([0, -1])].mul(0.5)
     rows = AffineConstraint(weights[None], case.total[None])
-    truth = problem.in_double(
-        lambda p, t: problem.points(p, t, jnp.asarray(problem.grid.faces[0])), case.parameter
-    )
     return {NODES: plain(drawn), TRAPEZOID: oblique(drawn, rows)}, truth
 
 

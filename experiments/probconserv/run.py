@@ -112,9 +112,10 @@ def ablation(
     config: ProbConservConfig, network: AttentiveNeuralProcess, case: Case, key
 ) -> dict[str, dict[str, float]]:
     """Nodes and trapezoidal weights instead of cells, where the problem has values at nodes."""
-    compared, truth = evaluate.at_nodes(network, case, config.evaluation.samples, key)
-    if truth is None:
+    found = evaluate.at_nodes(network, case, config.evaluation.samples, key)
+    if found is None:
         return {}
+    compared, truth = found
     return {
         name: {"MSE ×1e-4": 1e4 * float(((prediction.mean - truth) ** 2).mean())}
         for name, prediction in compared.items()
