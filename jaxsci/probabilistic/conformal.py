@@ -35,7 +35,7 @@ class ConformalBand(eqx.Module):
             in the unit of the field.
     """
 
-    radius: Float[Array, "*field"]
+    radius: Float[Array, "..."]
 
     def __call__(
         self, mean: Float[Array, "*field"], scale: ArrayLike | None = None
