@@ -48,15 +48,17 @@ def run_seed(config: ProbConservConfig, seed: int, out: Path) -> Rows:
             key = jax.random.fold_in(test_key, i)
             case = make_case(config, parameter, key)
             compared = compare(config, networks, case, sample_key)
+            # Before anything is drawn, which would slow it.
+            costs = {}
+            if i == 0:
+                costs = evaluate.overhead(networks[PLAIN], case, evaluation.samples, sample_key)
             folder = out / f"{problem.symbol.replace('*', '')}-{parameter:g}"
             drawn.append(
                 drawing.submit(draw, config, case, compared, networks[PLAIN], folder, sample_key)
             )
             judged = judge(compared, case)
-            if i == 0:
-                costs = evaluate.overhead(networks[PLAIN], case, evaluation.samples, sample_key)
-                for name, cost in costs.items():
-                    judged[name]["time over ANP"] = cost
+            for name, cost in costs.items():
+                judged[name]["time over ANP"] = cost
             judged |= ablation(config, networks[PLAIN], case, sample_key)
             for name, scores in judged.items():
                 rows[f"{name}, {problem.symbol} = {parameter:g}"] = scores

@@ -21,8 +21,8 @@ has modes, so there is no exact elimination of both.
 
 Reference: Saad, Gupta, Alizadeh, Maddix, Guiding continuous operator learning through physics-based
 boundary constraints, ICLR 2023, arXiv:2212.07477, section 4 and algorithms 1 to 3. The published code needs
-five kernel evaluations and uses one scalar for all channels and frequencies, which is exact for C = 1 in one
-dimension only.
+five to seven kernel evaluations and uses one scalar for all channels and frequencies, which is exact for
+C = 1 in one dimension only.
 """
 
 import jax
@@ -81,7 +81,9 @@ def eliminate_ends(
 def _inverse(blocks: Float[Array, "modes size size"]) -> Float[Array, "modes size size"]:
     # One after the other: batched factorisations on a CPU were seen to hang now and then, when several of
     # them waited for the threads of the same small pool.
-    return jax.lax.map(jnp.linalg.inv, blocks)
+    # In single precision at least, which is what LAPACK has.
+    wide = blocks.astype(jnp.promote_types(blocks.dtype, jnp.float32))
+    return jax.lax.map(jnp.linalg.inv, wide).astype(blocks.dtype)
 
 
 def _apply(

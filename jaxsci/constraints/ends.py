@@ -68,6 +68,7 @@ class AbstractEnds(eqx.Module):
         Raises:
             ValueError: a field or values that do not fit the condition.
         """
+        u = jnp.asarray(u)
         ends = self.corrected(u, self.prescribed(u, values))
         return u.at[..., 0].set(ends[..., 0]).at[..., -1].set(ends[..., 1])
 

@@ -25,7 +25,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .affine import AffineConstraint, check_finite, floating
 from .nearest import AbstractNearest
-from .surface import Surface, multipliers, nearest_point, settled, tangent
+from .surface import Surface, convex, multipliers, nearest_point, settled, tangent
 
 
 class Invariant(AbstractNearest):
@@ -60,6 +60,11 @@ class Invariant(AbstractNearest):
             raise TypeError(
                 "Invariant expected a function and rows as an AffineConstraint, got "
                 f"{type(function).__name__} and {type(rows).__name__}; build the rows with conservation."
+            )
+        if not isinstance(shape, tuple) or any(not isinstance(k, int) or k < 1 for k in shape):
+            raise ValueError(
+                f"Invariant expected shape as a tuple of positive whole numbers, got {shape!r}; write "
+                "shape=(1, 64) for one channel of 64 cells."
             )
         n = math.prod(shape)
         if rows is not None and (rows.noise is not None or rows.rows.shape[1] != n):
@@ -112,6 +117,13 @@ class Invariant(AbstractNearest):
             "project expected an Invariant that it can find the nearest field of, got no convergence; check "
             "that a field with its value exists near the mean, and that its derivatives there "
             "are independent and smooth.",
+        )
+        z = eqx.error_if(
+            z,
+            ~convex(surface, z),
+            "project expected an Invariant that it can find the nearest field of, got one that fields beside "
+            "it are nearer than; the mean lies as far from several sides of the surface, break the tie by a "
+            "small change of it.",
         )
         jacobian, factor = tangent(surface, z)
         share = jnp.sum(jacobian * multipliers(factor, jacobian), 0)

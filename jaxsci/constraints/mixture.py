@@ -14,11 +14,14 @@ import jax
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from .affine import space_axes
+
 
 def project_components(
     mixture: dist.MixtureSameFamily,
     project: Callable,
     n: int,
+    values: tuple[int, ...] = (),
 ) -> dist.MixtureSameFamily:
     """Condition a mixture whose components are fields of n cells, or batches of such fields.
 
@@ -26,6 +29,7 @@ def project_components(
         mixture: of batch shape (), with components of batch shape (K,) and a whole field as event.
         project: projects the components and has their `log_evidence`.
         n: cells of the constraint.
+        values: batch of the constraint's values; at most that of one field.
 
     Raises:
         ValueError: a mixture that mixes at every point, or a batch of mixtures.
@@ -36,6 +40,11 @@ def project_components(
             f"project expected one mixture whose components are fields of n={n} cells, got batch shape "
             f"{mixture.batch_shape} and event shape {mixture.event_shape}; use jax.vmap over fields, and "
             "for a mixture at every point project its moments, dist.Normal(*mean_and_scale(mixture))."
+        )
+    if len(values) > len(components.event_shape) - len(space_axes(components.event_shape, n)):
+        raise ValueError(
+            f"project expected values of one mixture, shared by its components, got a batch {values} of "
+            "them; use jax.vmap over fields."
         )
     projected = project(components)
     evidence: Float[Array, "components ..."] = projected.log_evidence

@@ -86,6 +86,12 @@ class Projected(dist.Distribution):
         """The Gaussian of every cell on its own, as scores of single cells use it."""
         return dist.Normal(self.mean, root(self.variance), validate_args=False)
 
+    def log_prob(self, value, intermediates=None):
+        """None: fields on the set have no density among all fields."""
+        raise NotImplementedError(
+            "Projected expected no request for a density, got one; score its cells by `marginal`, or its draws."
+        )
+
     def sample(self, key, sample_shape=()):
         """Draws of the prior, each moved to the set."""
         assert key is not None

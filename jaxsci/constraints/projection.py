@@ -232,7 +232,10 @@ def project(
         return _project_members(distribution, constraint, key)
     if isinstance(distribution, dist.MixtureSameFamily):
         return project_components(
-            distribution, lambda parts: project(parts, constraint), constraint.rows.shape[1]
+            distribution,
+            lambda parts: project(parts, constraint),
+            constraint.rows.shape[1],
+            constraint.values.shape[:-1],
         )
     while isinstance(distribution, dist.Independent):  # what `to_event` makes
         distribution = distribution.base_dist

@@ -70,6 +70,16 @@ def settled(surface: Surface, z: Array) -> Bool[Array, ""]:
     return on_surface(surface, z) & (jnp.linalg.norm(surface.scale * along) <= least)
 
 
+def convex(surface: Surface, z: Array) -> Bool[Array, ""]:
+    """Whether P H P is positive in every direction that conjugate gradients from a random one meet."""
+    inputs, rest = eqx.partition(surface, eqx.is_array)
+    surface, z = eqx.combine(lax.stop_gradient(inputs), rest), lax.stop_gradient(z)
+    jacobian, factor = tangent(surface, z)
+    nu = -multipliers(factor, jacobian @ z)
+    way = _projected(jacobian, factor, jax.random.normal(jax.random.key(0), z.shape, z.dtype))
+    return _conjugate_gradients(_curvature(surface, z, nu), jacobian, factor, way)[1]
+
+
 @eqx.filter_custom_jvp
 def nearest_point(
     surface: Surface, start: Float[Array, " n"]

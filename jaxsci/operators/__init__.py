@@ -6,5 +6,6 @@ from .flax import from_flax as from_flax
 from .flux_form import FluxForm as FluxForm
 from .fno import FNO as FNO
 from .kernel_operator import AbstractKernelOperator as AbstractKernelOperator
+from .kernel_operator import KernelBlock as KernelBlock
 from .low_rank import LowRankNeuralOperator as LowRankNeuralOperator
 from .stream_function import StreamFunction as StreamFunction

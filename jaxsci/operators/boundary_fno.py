@@ -28,7 +28,8 @@ class BoundaryCorrectedFNO(eqx.Module):
 
     Args:
         fno: an operator on nodes that include both ends of every axis with a boundary: an `FNO`, or another
-            one that is built of kernels, such as a `LowRankNeuralOperator`.
+            one that is built of kernels, such as a `LowRankNeuralOperator`. Build it with `identity=0.9` or
+            so: the elimination divides by blocks of the kernels, which are ill-conditioned if random.
         ends: the condition at the two ends of the last axis, or the `Sides` of a box.
         eliminate: whether kernels are corrected as published, so that their output at an end depends on
             the input there alone. A periodic kernel needs none. For Neumann ends the elimination fixes

@@ -70,8 +70,12 @@ class AbstractKernelOperator(eqx.Module):
                 f"{name} expected x in floating point, got {x.dtype}; convert it with x.astype(float)."
             )
         if self.coordinates:
-            x = jnp.concatenate([x, unit_coordinates(x.shape[1:], x.dtype)])
+            x = jnp.concatenate([x, self._coordinates(x.shape[1:], x.dtype)])
         return self.lift(x)
+
+    def _coordinates(self, space: tuple[int, ...], dtype) -> Float[Array, "dims *space"]:
+        """The coordinates of the points that the operator lives on."""
+        return unit_coordinates(space, dtype)
 
     def projected(self, v: Float[Array, "width *space"]) -> Float[Array, "out_channels *space"]:
         """Q v: the output field of the last hidden one."""

@@ -11,7 +11,8 @@ arXiv:2108.08481, section 4.2.
 
 import equinox as eqx
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
 from ..nn import LowRankKernel, Pointwise
@@ -89,3 +90,6 @@ class LowRankNeuralOperator(AbstractKernelOperator):
             Pointwise(in_channels=projection, out_channels=self.out_channels, key=out_key),
         )
         self.coordinates = coordinates
+
+    def _coordinates(self, space: tuple[int, ...], dtype) -> Float[Array, "dims *space"]:
+        return jnp.linspace(0.0, 1.0, space[0], dtype=dtype)[None]

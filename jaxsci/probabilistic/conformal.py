@@ -33,9 +33,11 @@ class ConformalBand(eqx.Module):
     Attributes:
         radius: q; one number for a simultaneous band, else one for each point of a field. Without scales,
             in the unit of the field.
+        scaled: whether it was calibrated with scales, and has to be called with one.
     """
 
     radius: Float[Array, "..."]
+    scaled: bool = eqx.field(static=True)
 
     def __call__(
         self, mean: Float[Array, "*field"], scale: ArrayLike | None = None
@@ -47,9 +49,14 @@ class ConformalBand(eqx.Module):
             scale: σ, where the band was calibrated with scales.
 
         Raises:
-            ValueError: shapes that are not those of the calibration.
+            ValueError: shapes that are not those of the calibration, a scale too many or too few.
         """
         mean = jnp.asarray(mean)
+        if (scale is not None) != self.scaled:
+            raise ValueError(
+                f"ConformalBand expected {'a scale' if self.scaled else 'no scale'}, as it was calibrated, "
+                f"got {'none' if scale is None else 'one'}; pass what conformal was given."
+            )
         scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
         if scale.shape not in ((), mean.shape) or self.radius.shape not in ((), mean.shape):
             raise ValueError(
@@ -93,6 +100,7 @@ def conformal(
             that is not positive gives NaN or an infinite band.
     """
     mean, target = jnp.asarray(mean), jnp.asarray(target)
+    scaled = scale is not None
     scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
     if mean.ndim < 1 or not mean.shape == target.shape == scale.shape:
         raise ValueError(
@@ -103,6 +111,11 @@ def conformal(
         raise ValueError(
             f"conformal expected 0 < level < 1 and 0 < share <= 1, got level={level} and share={share}; "
             "write 0.9 for 90 %."
+        )
+    if share < 1 and not simultaneous:
+        raise ValueError(
+            f"conformal expected share=1 for a band of every point on its own, got {share}; ask for "
+            "simultaneous=True, or leave share out."
         )
     n = mean.shape[0]
     # Rounded before the ceiling: (n + 1) · 0.9 of n = 9 is 9, not 9 + ε, in exact arithmetic.
@@ -124,4 +137,4 @@ def conformal(
     if simultaneous:
         scores = jnp.sort(scores.reshape(n, -1), axis=1)
         scores = scores[:, math.ceil(round(share * scores.shape[1], 9)) - 1]
-    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1])
+    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1], scaled)

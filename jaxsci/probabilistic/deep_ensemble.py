@@ -52,8 +52,21 @@ class DeepEnsemble(eqx.Module):
         self.members = eqx.filter_vmap(build)(jax.random.split(key, size))
         self.size = size
 
+    def __len__(self) -> int:
+        """M."""
+        return self.size
+
     def __getitem__(self, index: int) -> PyTree:
-        """Member `index` as a model of its own."""
+        """Member `index` as a model of its own.
+
+        Raises:
+            IndexError: no such member.
+        """
+        if not -self.size <= index < self.size:
+            raise IndexError(
+                f"DeepEnsemble expected a member from {-self.size} to {self.size - 1}, got {index}; it has "
+                f"{self.size}."
+            )
         arrays, rest = eqx.partition(self.members, eqx.is_array)
         return eqx.combine(jax.tree.map(lambda leaf: leaf[index], arrays), rest)
 
@@ -92,7 +105,10 @@ def ensemble_loss(loss_fn: LossFn) -> LossFn:
     """
 
     def loss_of_all(model: DeepEnsemble, batch: Any, key: PRNGKeyArray):
-        one = lambda member, key: loss_fn(member, batch, key)
+        def one(member, key):
+            loss, metrics = loss_fn(member, batch, key)
+            return loss, jax.tree.map(jnp.asarray, metrics)
+
         losses, metrics = eqx.filter_vmap(one)(model.members, jax.random.split(key, model.size))
         total = losses.sum()
         # The value of the mean with the gradient of the sum.

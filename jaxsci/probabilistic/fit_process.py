@@ -11,6 +11,7 @@ import math
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -31,8 +32,9 @@ def fit_gaussian_process(
     """Learn the hyperparameters: the maximum of the likelihood times log-normal priors.
 
     Length scales, amplitude and noise have priors LogNormal(log of their first value, spread²), whose
-    densities are taken in their logarithms: the answer does not depend on the units, and length scales that
-    the observations do not determine stay where they were. The mean has none.
+    densities are taken in their logarithms, and length scales that the observations do not determine stay
+    where they were. The mean has none, and moves by `learning_rate` a step at most, in the unit of the field:
+    bring the observations to a size of about one first.
 
     Args:
         process: where to start, and the medians of the priors; give length scales of the right order.
@@ -56,6 +58,7 @@ def fit_gaussian_process(
             f"fit_gaussian_process expected a positive, finite spread, got {spread}; 1.0 allows a factor "
             "of e either way."
         )
+    x, y = jnp.asarray(x), jnp.asarray(y)
     if x.ndim < 2 or y.shape != x.shape[:-1]:
         raise ValueError(
             f"fit_gaussian_process expected points of shape (..., n, dims) and observations of shape "

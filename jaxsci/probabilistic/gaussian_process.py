@@ -96,7 +96,7 @@ class GaussianProcess(eqx.Module):
         mean, solved = self._conditioned(context_x, context_y, target_x)
         variance = self.kernel.variance.astype(mean.dtype)
         # Where an observation is nearly exact, round-off may leave a variance below zero.
-        least = _jitter(target_x) * variance
+        least = _jitter(jnp.asarray(target_x)) * variance
         return dist.Normal(mean, jnp.sqrt(jnp.maximum(variance - (solved**2).sum(0), 0.0) + least))
 
     def log_marginal_likelihood(
@@ -110,10 +110,11 @@ class GaussianProcess(eqx.Module):
         """
         factor, whitened = self._factored(x, y)
         log_det = jnp.log(jnp.diagonal(factor)).sum()
-        return -0.5 * (whitened**2).sum() - log_det - 0.5 * y.shape[0] * math.log(2 * math.pi)
+        return -0.5 * (whitened**2).sum() - log_det - 0.5 * whitened.size * math.log(2 * math.pi)
 
     def _factored(self, x: Array, y: Array) -> tuple[Array, Array]:
         """L and L⁻¹ (y − m)."""
+        x, y = jnp.asarray(x), jnp.asarray(y)
         dims = self.kernel.log_lengthscale.shape[0]
         if x.ndim != 2 or x.shape[1] != dims or y.shape != x.shape[:1] or not x.shape[0]:
             raise ValueError(
@@ -129,6 +130,7 @@ class GaussianProcess(eqx.Module):
 
     def _conditioned(self, x: Array, y: Array, target_x: Array) -> tuple[Array, Array]:
         """Mean at the targets, and L⁻¹ k(X, x*)."""
+        x, y, target_x = jnp.asarray(x), jnp.asarray(y), jnp.asarray(target_x)
         factor, whitened = self._factored(x, y)
         if target_x.ndim != 2 or target_x.shape[1] != x.shape[1]:
             raise ValueError(

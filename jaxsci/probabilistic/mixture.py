@@ -60,8 +60,16 @@ def moment_match_low_rank(distribution: dist.Distribution) -> dist.LowRankMultiv
         The Gaussian of batch shape (channels,) over the flattened cells, as of a `LowRankHead` of rank S.
 
     Raises:
-        ValueError: fewer axes than samples, channels and space, or no samples.
+        ValueError: fewer axes than samples, channels and space, no samples, or points that are correlated.
     """
+    base = distribution
+    while isinstance(base, dist.Independent):  # what `to_event` makes
+        base = base.base_dist
+    if not isinstance(base, dist.Normal):
+        raise ValueError(
+            "moment_match_low_rank expected fields of independent points, a Normal, got "
+            f"{type(base).__name__}, whose correlations it would drop; use moment_match, or project each."
+        )
     mean, scale = mean_and_scale(distribution)
     if mean.ndim < 3 or mean.shape[0] < 1:
         raise ValueError(

@@ -34,9 +34,10 @@ def cole_hopf(
 
     Raises:
         ValueError: for another shape or type of u0, or a length that is not positive.
-        equinox.EquinoxRuntimeError: where ∫u₀ is so large beside 2ν that φ would keep fewer than half of
-            the digits; finite volumes solve such a flow.
+        equinox.EquinoxRuntimeError: for a viscosity or a time out of range, and where ∫u₀ is so large beside
+            2ν that φ would keep fewer than half of the digits; finite volumes solve such a flow.
     """
+    u0 = jnp.asarray(u0)
     if u0.ndim != 1 or u0.size < 3 or not jnp.issubdtype(u0.dtype, jnp.floating):
         raise ValueError(
             f"cole_hopf expected floating-point values at 3 or more points, got {u0.dtype} of shape "
@@ -48,6 +49,12 @@ def cole_hopf(
         )
     points = u0.size
     time, nu = (jnp.asarray(value).astype(u0.dtype) for value in (t, viscosity))
+    nu = eqx.error_if(
+        nu,
+        ~((nu > 0) & (time >= 0)),
+        "cole_hopf expected a positive viscosity and a time that is not negative, got others; without "
+        "viscosity, use by_characteristics or solvers.solve.",
+    )
     kappa = jnp.asarray(2 * np.pi / length * np.arange(points // 2 + 1), u0.dtype)
     # The highest coefficient of an even number of points is real: it has no derivative there.
     slope = kappa.at[-1].set(0.0) if points % 2 == 0 else kappa

@@ -28,7 +28,7 @@ class Problem(ABC):
         tested: parameters of the test.
         compared_at: when the test compares, one of the output times.
         horizon: T.
-        functions: solved parameters, evenly spaced in the range.
+        functions: solved parameters, in the middles of equal parts of the range.
         cells: cells of the solver, which are also the points that can be observed.
         times: output times, evenly spaced in (0, horizon].
         grid_size: contexts and targets are tensor grids of this many times and positions.
@@ -114,7 +114,10 @@ class Problem(ABC):
     def training_fields(self) -> Float[Array, "functions times cells"]:
         """All training solutions, computed in double and returned in single precision."""
         with jax.enable_x64(True):
-            parameters = jnp.linspace(*self.parameter, self.functions)
+            low, high = self.parameter
+            # The middles of equal parts, so that no tested parameter is among them.
+            middles = (jnp.arange(self.functions) + 0.5) / self.functions
+            parameters = low + (high - low) * middles
             return jax.jit(jax.vmap(self.solved))(parameters).astype(jnp.float32)
 
     def exact(self, p: float) -> tuple[Float[Array, "times cells"], Float[Array, " times"]]:

@@ -180,3 +180,26 @@ def test_what_is_refused():
         Invariant(Weighted(jnp.ones(N)), jnp.ones(3), shape=(N,))
     with pytest.raises(TypeError, match="Normal or an Ensemble for Invariant"):
         project(dist.MultivariateNormal(mean, jnp.eye(N)), balanced(1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale", "power", "value"),
+    [
+        (
+            [1.0, 0.0],
+            [0.1, 1.0],
+            2,
+            4.0,
+        ),  # [2, 0] is farther than [1, √3], which has the same energy
+        ([1.0, 1.0, 1.0, 1.0], [1.0] * 4, 4, 64.0),  # [2, 2, 2, 2] is a farthest point
+    ],
+)
+def test_a_point_that_its_neighbours_are_nearer_than_is_refused(mean, scale, power, value):
+    rule = Invariant(lambda u: jnp.sum(u**power), value, shape=(len(mean),))
+    with pytest.raises(eqx.EquinoxRuntimeError, match="fields beside it are nearer"):
+        project(dist.Normal(jnp.array(mean), jnp.array(scale)), rule)
+
+
+def test_a_shape_that_is_none_is_refused(unchecked):
+    with pytest.raises(ValueError, match="tuple of positive whole numbers"):
+        Invariant(jnp.sum, 1.0, shape=64)

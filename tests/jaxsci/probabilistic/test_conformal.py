@@ -20,7 +20,8 @@ def test_the_quantile_is_the_order_statistic():
     target = jnp.stack([errors, -errors / 2], axis=1)
     band = conformal(jnp.zeros((9, 2)), target, level=0.8)
     assert band.radius == 8.0
-    points = conformal(jnp.zeros((9, 2)), target, level=0.8, simultaneous=False)
+    scale = jnp.ones((9, 2))
+    points = conformal(jnp.zeros((9, 2)), target, scale, level=0.8, simultaneous=False)
     np.testing.assert_array_equal(points.radius, [8.0, 4.0])
     # Half of two points: the smaller error of each field, which is half the larger one.
     assert conformal(jnp.zeros((9, 2)), target, level=0.8, share=0.5).radius == 4.0
@@ -99,3 +100,14 @@ def test_refusals():
         conformal(zeros, ones * jnp.nan, level=0.5)
     with pytest.raises(ValueError, match=r"use jax\.vmap"):
         conformal(zeros, ones, level=0.5, simultaneous=False)(jnp.zeros(4))
+
+
+def test_a_scale_is_given_to_both_or_to_none():
+    mean = jnp.arange(20.0).reshape(10, 2)
+    scaled = conformal(mean, mean + 1, 100 * jnp.ones_like(mean), level=0.8)
+    with pytest.raises(ValueError, match="expected a scale"):
+        scaled(mean[0])
+    with pytest.raises(ValueError, match="expected no scale"):
+        conformal(mean, mean + 1, level=0.8)(mean[0], jnp.ones(2))
+    with pytest.raises(ValueError, match="share=1"):
+        conformal(mean, mean + 1, level=0.8, simultaneous=False, share=0.5)

@@ -153,3 +153,17 @@ def test_refusals(key):
         DeepEnsemble(build, 1, key=key)
     with pytest.raises(TypeError, match="expected a random key"):
         DeepEnsemble(build, 2, key=0)
+
+
+def test_members_are_counted(key):
+    ensemble = DeepEnsemble(lambda k: eqx.nn.Linear(1, 1, key=k), 3, key=key)
+    assert len(ensemble) == len(list(ensemble)) == 3
+    with pytest.raises(IndexError, match="from -3 to 2"):
+        ensemble[3]
+
+
+def test_metrics_may_be_numbers(key):
+    ensemble = DeepEnsemble(lambda k: eqx.nn.Linear(1, 1, key=k), 2, key=key)
+    loss_fn = ensemble_loss(lambda model, batch, key: (model(batch).sum(), {"constant": 1.0}))
+    _, metrics = loss_fn(ensemble, jnp.ones(1), key)
+    assert float(metrics["constant"]) == 1.0

@@ -68,3 +68,9 @@ def test_wrong_input_is_refused():
         cole_hopf(jnp.asarray(wave(X)), 0.1, viscosity=NU, length=0.0)
     with pytest.raises(eqx.EquinoxRuntimeError, match="half of the digits"):
         cole_hopf(jnp.asarray(wave(X)), 0.1, viscosity=1e-4)
+
+
+@pytest.mark.parametrize(("t", "nu"), [(0.1, 0.0), (0.1, -0.05), (-0.1, 0.05)])
+def test_parameters_out_of_range_are_refused(t, nu):
+    with pytest.raises(eqx.EquinoxRuntimeError, match="positive viscosity"):
+        cole_hopf(jnp.asarray(wave(X)), t, viscosity=nu)
