@@ -82,7 +82,7 @@ def _inverse(blocks: Float[Array, "modes size size"]) -> Float[Array, "modes siz
     # One after the other: batched factorisations on a CPU were seen to hang now and then, when several of
     # them waited for the threads of the same small pool.
     # In single precision at least, which is what LAPACK has.
-    wide = blocks.astype(jnp.promote_types(blocks.dtype, jnp.float32))
+    wide = blocks.astype(jnp.float32) if blocks.dtype.itemsize < 4 else blocks
     return jax.lax.map(jnp.linalg.inv, wide).astype(blocks.dtype)
 
 
