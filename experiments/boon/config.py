@@ -41,7 +41,7 @@ class BOONConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     data: Problem
     network: Network = field(default_factory=Network)
-    epochs: int = 30
+    epochs: int = 120
     batch: int = 20
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(
