@@ -16,13 +16,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
-from numpyro.distributions import constraints as support_constraints
 
 from solvers.laws.system import root
 
 from .affine import check_batch, check_finite
 from .covariance import moments
 from .ensemble import Ensemble
+from .projected import AbstractProjected
 
 
 class AbstractNearest(eqx.Module):
@@ -48,43 +48,13 @@ class AbstractNearest(eqx.Module):
         """
 
 
-class Projected(dist.Distribution):
+class Projected(AbstractProjected):
     """A field of independent cells moved to a set.
 
     Attributes:
         prior: the distribution that was projected.
         constraint: the set.
     """
-
-    pytree_data_fields = ("prior", "constraint", "_mean", "_variance")
-
-    def __init__(self, prior, constraint, mean, variance, space, *, validate_args=None):
-        self.prior = prior
-        self.constraint = constraint
-        self._mean = mean
-        self._variance = variance
-        split = mean.ndim - len(space)
-        super().__init__(mean.shape[:split], mean.shape[split:], validate_args=validate_args)
-
-    @property
-    def support(self):  # pyright: ignore[reportIncompatibleVariableOverride]
-        """All fields of the grid; there is no density, for almost all of them are off the set."""
-        return support_constraints.independent(support_constraints.real, len(self.event_shape))
-
-    @property
-    def mean(self) -> Float[Array, "*field"]:
-        """μ̃, in the shape of the prior's field."""
-        return self._mean
-
-    @property
-    def variance(self) -> Float[Array, "*field"]:
-        """Diagonal of Σ̃, in the shape of the prior's field."""
-        return self._variance
-
-    @property
-    def marginal(self) -> dist.Normal:
-        """The Gaussian of every cell on its own, as scores of single cells use it."""
-        return dist.Normal(self.mean, root(self.variance), validate_args=False)
 
     def log_prob(self, value, intermediates=None):
         """None: fields on the set have no density among all fields."""

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
-from numpyro.distributions import constraints as support_constraints
 
 from solvers.laws.system import root
 
@@ -28,11 +27,12 @@ from .ensemble import Ensemble, members_covariance
 from .mixture import project_components
 from .nearest import AbstractNearest, Projected, move_members, move_normal
 from .nonnegative import Nonnegative, positive_cells
+from .projected import AbstractProjected
 
 _ROUNDS = 4  # corrections by several exact rows
 
 
-class ProjectedGaussian(dist.Distribution):
+class ProjectedGaussian(AbstractProjected):
     """A Gaussian field conditioned on an affine constraint.
 
     Attributes:
@@ -40,41 +40,12 @@ class ProjectedGaussian(dist.Distribution):
         constraint: the constraint.
     """
 
-    pytree_data_fields = ("prior", "constraint", "_mean", "_variance", "_gain")
+    pytree_data_fields = ("_gain",)
 
     def __init__(self, prior, constraint, mean, variance, gain, *, validate_args=None):
-        self.prior = prior
-        self.constraint = constraint
-        self._mean = mean
-        self._variance = variance
         self._gain = gain
-        n = constraint.rows.shape[1]
-        space = space_axes(mean.shape, n)
-        split = mean.ndim - len(space)
-        super().__init__(mean.shape[:split], mean.shape[split:], validate_args=validate_args)
-
-    @property
-    def support(self):  # pyright: ignore[reportIncompatibleVariableOverride]
-        """All fields of the grid; the density is zero off an exact constraint."""
-        return support_constraints.independent(support_constraints.real, len(self.event_shape))
-
-    @property
-    def mean(self) -> Float[Array, "*field"]:
-        """μ̃, in the shape of the prior's field."""
-        return self._mean
-
-    @property
-    def variance(self) -> Float[Array, "*field"]:
-        """Diagonal of Σ̃, in the shape of the prior's field."""
-        return self._variance
-
-    @property
-    def marginal(self) -> dist.Normal:
-        """The Gaussian of every cell on its own, as scores of single cells use it.
-
-        Cells that the constraint fixes have the scale zero, and no density.
-        """
-        return dist.Normal(self.mean, root(self.variance), validate_args=False)
+        space = space_axes(mean.shape, constraint.rows.shape[1])
+        super().__init__(prior, constraint, mean, variance, space, validate_args=validate_args)
 
     @property
     def covariance_matrix(self) -> Float[Array, "*batch n n"]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from experiments.boon.problems.problem import Problem
+from experiments.boon.problems.problem import Problem, uniform
 from jaxsci.constraints import DirichletEnds, PeriodicEnds
 from solvers import Dirichlet, FiniteVolume, Grid, Periodic, solve
 from solvers.exact import cole_hopf
@@ -58,28 +58,16 @@ class TravellingShock(Problem):
 
     def draw(self, samples, *, key):
         """u_L and u_R."""
-        keys = jax.random.split(key)
-        ranges = {"left": self.left, "right": self.right}
-        return {
-            name: jax.random.uniform(k, (samples,), jnp.float64, *limits)
-            for k, (name, limits) in zip(keys, ranges.items(), strict=True)
-        }
+        return uniform(samples, {"left": self.left, "right": self.right}, key=key)
 
-    def _at(self, parameters, t, x):
+    def at(self, parameters, t, x):
+        """The travelling wave."""
         law = Burgers(viscosity=self.viscosity)
         return law.travelling_wave(t, x, **parameters, center=self.center)
 
-    def initial(self, parameters, x):
-        """The wave at time 0."""
-        return self._at(parameters, 0.0, x)
-
-    def exact(self, parameters, x):
-        """The wave later."""
-        return self._at(parameters, self.time, x)
-
     def values(self, parameters):
         """What the wave has at the ends."""
-        return self._at(parameters, self.time, jnp.array([0.0, 1.0]))
+        return self.at(parameters, self.time, jnp.array([0.0, 1.0]))
 
     def solve(self, parameters, cells):
         """Explicit steps, convection and diffusion within 0.6 of their common limit."""
@@ -124,12 +112,12 @@ class PeriodicBurgers(Problem):
         a, b = parameters["ab"]
         return a @ jnp.cos(phase) + b @ jnp.sin(phase)
 
-    def exact(self, parameters, x):
+    def at(self, parameters, t, x):
         """Cole-Hopf on at least 512 points, among them the nodes."""
         intervals = x.size - 1
         stride = -(-512 // intervals)
         fine = jnp.arange(intervals * stride) / (intervals * stride)
-        u = cole_hopf(self.initial(parameters, fine), self.time, viscosity=self.viscosity)
+        u = cole_hopf(self.initial(parameters, fine), t, viscosity=self.viscosity)
         return jnp.append(u[::stride], u[0])
 
     def solve(self, parameters, cells):

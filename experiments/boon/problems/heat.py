@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from experiments.boon.problems.problem import Problem
+from experiments.boon.problems.problem import Problem, uniform
 from jaxsci.constraints import NeumannEnds
 from solvers import FiniteVolume, Grid, Neumann, solve
 from solvers.laws import Diffusion
@@ -45,15 +44,11 @@ class Rod(Problem):
 
     def draw(self, samples, *, key):
         """ω and U."""
-        keys = jax.random.split(key)
         ranges = {"omega": self.frequency, "amplitude": self.flux}
-        return {
-            name: jax.random.uniform(k, (samples,), jnp.float64, *limits)
-            for k, (name, limits) in zip(keys, ranges.items(), strict=True)
-        }
+        return uniform(samples, ranges, key=key)
 
     def initial(self, parameters, x):
-        """cos(ωπx)."""
+        """cos(ωπx), which the series only tends to."""
         return jnp.cos(parameters["omega"] * jnp.pi * x)
 
     def values(self, parameters):
@@ -61,11 +56,11 @@ class Rod(Problem):
         flux = SineFlux(parameters["amplitude"])(self.time)
         return jnp.stack([jnp.zeros_like(flux), flux])
 
-    def exact(self, parameters, x):
+    def at(self, parameters, t, x):
         """The cosine series."""
         omega, amplitude = parameters["omega"], parameters["amplitude"]
         law = Diffusion(self.diffusivity)
-        return law.driven_rod(self.time, x, omega=omega, amplitude=amplitude)
+        return law.driven_rod(t, x, omega=omega, amplitude=amplitude)
 
     def solve(self, parameters, cells):
         """Explicit steps at 0.8 of their limit dt = dx²/(2k)."""

@@ -57,21 +57,14 @@ class Plate(Problem):
         """ω."""
         return {"omega": jax.random.uniform(key, (samples,), jnp.float64, *self.frequency)}
 
-    def _at(self, parameters, t, y):
+    def at(self, parameters, t, x):
+        """The swinging flow."""
         law = Diffusion(self.viscosity)
-        return law.oscillating_plate(t, y, amplitude=self.amplitude, frequency=parameters["omega"])
-
-    def initial(self, parameters, x):
-        """The flow at time 0."""
-        return self._at(parameters, 0.0, x)
-
-    def exact(self, parameters, x):
-        """The flow later."""
-        return self._at(parameters, self.time, x)
+        return law.oscillating_plate(t, x, amplitude=self.amplitude, frequency=parameters["omega"])
 
     def values(self, parameters):
         """The velocities at the plate and at the other end."""
-        return self._at(parameters, self.time, jnp.array([0.0, 1.0]))
+        return self.at(parameters, self.time, jnp.array([0.0, 1.0]))
 
     def solve(self, parameters, cells):
         """Explicit steps at 0.6 of dt = dx²/(2ν), within what a Dirichlet end allows."""

@@ -61,16 +61,18 @@ class Problem(ABC):
         """Draw the parameters of so many samples."""
 
     @abstractmethod
+    def at(
+        self, parameters: Parameters, t: float, x: Float[Array, " nodes"]
+    ) -> Float[Array, " nodes"]:
+        """The exact field of one sample at a time; x are equispaced, from 0 to 1."""
+
     def initial(self, parameters: Parameters, x: Float[Array, " nodes"]) -> Float[Array, " nodes"]:
-        """The initial field of one sample."""
+        """The initial field of one sample, at any points."""
+        return self.at(parameters, 0.0, x)
 
     @abstractmethod
     def solve(self, parameters: Parameters, cells: int) -> Float[Array, " faces"]:
         """The later field of one sample by finite volumes, at the faces of that many cells."""
-
-    @abstractmethod
-    def exact(self, parameters: Parameters, x: Float[Array, " nodes"]) -> Float[Array, " nodes"]:
-        """The exact later field of one sample; x are equispaced, from 0 to 1."""
 
     def values(self, parameters: Parameters) -> Float[Array, "2"] | None:
         """What the ends prescribe at the later time, for one sample; None for periodic ends."""
@@ -81,6 +83,17 @@ class Problem(ABC):
     def x(self) -> Float[Array, " nodes"]:
         """The nodes."""
         return jnp.linspace(0.0, 1.0, self.nodes)
+
+
+def uniform(
+    samples: int, ranges: dict[str, tuple[float, float]], *, key: PRNGKeyArray
+) -> dict[str, Float[Array, " samples"]]:
+    """Parameters drawn uniformly, each with a key of its own."""
+    keys = jax.random.split(key, len(ranges))
+    return {
+        name: jax.random.uniform(k, (samples,), jnp.float64, *limits)
+        for k, (name, limits) in zip(keys, ranges.items(), strict=True)
+    }
 
 
 class Samples(eqx.Module):
@@ -111,7 +124,7 @@ def generate(problem: Problem, samples: int, *, key: PRNGKeyArray) -> Samples:
             fields = (
                 problem.initial(p, problem.x),
                 problem.solve(p, problem.cells)[::stride],
-                problem.exact(p, problem.x),
+                problem.at(p, problem.time, problem.x),
             )
             return Samples(*(f[None] for f in fields), values=problem.values(p), parameters=p)
 

@@ -38,18 +38,11 @@ class StandingWaves(Problem):
         k = jnp.arange(1, self.modes + 1)
         return {"a": jax.random.normal(key, (samples, self.modes), jnp.float64) / k}
 
-    def _waves(self, parameters, t, x):
+    def at(self, parameters, t, x):
+        """The pressure."""
         kappa = jnp.pi * jnp.arange(1, self.modes + 1)
         swing = parameters["a"] * jnp.cos(kappa * self.speed * t)
         return swing @ jnp.cos(kappa[:, None] * x)
-
-    def initial(self, parameters, x):
-        """The pressure at time 0."""
-        return self._waves(parameters, 0.0, x)
-
-    def exact(self, parameters, x):
-        """The pressure later."""
-        return self._waves(parameters, self.time, x)
 
     def values(self, parameters):
         """No slope at a wall."""
