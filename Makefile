@@ -75,11 +75,11 @@ reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smo
 
 smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \
-	status=0; \
+	failed=; \
 	for name in $$names; do \
-		$(RUN) jaxsci run $$name --preset smoke --overwrite || status=1; \
+		$(RUN) jaxsci run $$name --preset smoke --overwrite || failed="$$failed $$name"; \
 	done; \
-	exit $$status
+	[ -z "$$failed" ] || { echo "smoke failed:$$failed"; exit 1; }
 
 tables: $(INSTALLED) ## Write the numbers of record into the documents
 	$(RUN) jaxsci tables $(DOCUMENTS)

@@ -1,7 +1,8 @@
-"""Presets of the one-dimensional problems."""
+"""What a preset says, and the presets of the one-dimensional problems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from experiments.boon.problems import (
     PeriodicBurgers,
@@ -25,8 +26,13 @@ class Network:
     identity: float = 0.9
 
 
+class _Data(Protocol):
+    @property
+    def train(self) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class BOONConfig:
+class Study:
     """One preset.
 
     Args:
@@ -39,7 +45,7 @@ class BOONConfig:
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    data: Problem
+    data: _Data
     network: Network = field(default_factory=Network)
     epochs: int = 120
     batch: int = 20
@@ -52,14 +58,22 @@ class BOONConfig:
     def __post_init__(self):
         if min(self.epochs, self.batch) < 1 or self.batch > self.data.train:
             raise ValueError(
-                f"BOONConfig expected at least one epoch and a batch of 1 to {self.data.train} samples, "
-                f"got epochs={self.epochs} and batch={self.batch}; change them."
+                f"{type(self).__name__} expected at least one epoch and a batch of 1 to "
+                f"{self.data.train} samples, got epochs={self.epochs} and batch={self.batch}; "
+                "change them."
             )
 
     @property
     def steps(self) -> int:
         """Updates in all epochs."""
         return self.epochs * self.data.train // self.batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class BOONConfig(Study):
+    """A preset of a problem on an interval."""
+
+    data: Problem
 
 
 def _presets(data: Problem, paper: Problem) -> Mapping[str, BOONConfig]:

@@ -4,12 +4,9 @@ data (finite volumes) -> train the operators -> score against the exact solution
 equal cost -> plot.
 """
 
-import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,11 +17,11 @@ from experiments.boon import config as presets
 from experiments.boon import models
 from experiments.boon.config import BOONConfig
 from experiments.boon.problems import Problem, Samples, generate
+from experiments.boon.training import fit_operators, timed
 from jaxsci import plots
 from jaxsci.constraints import NeumannEnds
 from jaxsci.experiment import Experiment, Rows
 from jaxsci.metrics import relative_l2
-from jaxsci.training import ArraySource, fit
 
 SOLVER = "finite volumes at equal cost"
 START = "the initial field"
@@ -38,15 +35,10 @@ def run_seed(config: BOONConfig, seed: int, out: Path) -> Rows:
     train = generate(problem, problem.train, key=train_key)
     test = generate(problem, problem.test, key=test_key)
 
-    # Two side by side: a step of this size keeps little more than one core busy.
-    with ThreadPoolExecutor(2) as pool:
-        training = {
-            name: pool.submit(fit_model, config, name, model, train, out, key=fit_key)
-            for name, model in models.build(config.network, problem.ends, key=model_key).items()
-        }
-        networks = {name: future.result() for name, future in training.items()}
+    operators = models.build(config.network, problem.ends, key=model_key)
+    operators = fit_operators(config, operators, (train.x, train.y, train.values), out, key=fit_key)
     rows, predictions = {}, {}
-    for name, trained in networks.items():
+    for name, trained in operators.items():
         predictions[name], cost = timed(trained, test.x, test.values)
         rows[name] = scores(predictions[name], test, problem) | {COST: cost}
         rows[name]["time over FNO"] = cost / rows[models.PLAIN][COST]
@@ -57,34 +49,6 @@ def run_seed(config: BOONConfig, seed: int, out: Path) -> Rows:
     }
     draw(problem, predictions, test, out)
     return rows
-
-
-def fit_model(config: BOONConfig, name: str, model, train: Samples, out: Path, *, key):
-    """Train one operator on the relative L2 error, resuming from its checkpoint."""
-
-    def loss_fn(model, batch, key):
-        del key
-        predicted = jax.vmap(model)(batch["x"], batch.get("values"))
-        return jax.vmap(relative_l2)(predicted, batch["y"]).mean(), {}
-
-    folder = out / name.replace(", ", "-").replace(" ", "-").lower()
-    arrays = {"x": train.x, "y": train.y, "values": train.values}
-    result = fit(
-        model,
-        loss_fn,
-        ArraySource(
-            {name: array for name, array in arrays.items() if array is not None},
-            config.batch,
-            key=jax.random.fold_in(key, 1),
-        ),
-        config.optimizer.build(config.steps),
-        key=key,
-        steps=config.steps,
-        checkpoint=folder / "checkpoints",
-        metrics_path=folder / "metrics.jsonl",
-        log_every=max(config.steps // 100, 1),
-    )
-    return result.best_model
 
 
 def scores(
@@ -98,18 +62,6 @@ def scores(
         "boundary error": float(jax.vmap(problem.ends.error)(predicted, test.values).max()),
         "error of the total ×1e-3": 1e3 * float(jnp.abs(total).mean()),
     }
-
-
-def timed(function, *samples, repeats: int = 7) -> tuple[Array, float]:
-    """Outputs of a compiled batch call, and its median wall time in milliseconds a sample."""
-    call = eqx.filter_jit(lambda *arrays: jax.vmap(function)(*arrays))
-    outputs = jax.block_until_ready(call(*samples))
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call(*samples))
-        times.append(time.perf_counter() - start)
-    return outputs, 1e3 * float(np.median(times)) / len(outputs)
 
 
 def coarse_solver(problem: Problem, test: Samples, budget: float):

@@ -3,10 +3,8 @@
 data (Navier-Stokes) -> train the operators -> score, beside a coarse solver -> plot.
 """
 
-import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import equinox as eqx
@@ -16,66 +14,28 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments.boon.cavity.data import Data, Samples, SideValues, generate, vorticities
+from experiments.boon.config import Network, Study
+from experiments.boon.training import fit_operators, folder, timed
 from jaxsci import plots
 from jaxsci.constraints import DirichletEnds, Sides
 from jaxsci.experiment import Experiment, Rows
 from jaxsci.metrics import relative_l2
 from jaxsci.operators import FNO, BoundaryCorrectedFNO
-from jaxsci.training import ArraySource, OptimizerConfig, fit
+from jaxsci.training import OptimizerConfig
 
 PLAIN, FAIR = "FNO", "FNO, boundary values given"
 BOON, BOON_GIVEN = "BOON-FNO", "BOON-FNO, boundary values given"
 ENDS_ONLY = "BOON-FNO without elimination"
 START, COARSE = "the initial field", "the solver on half the cells"
+COST = "milliseconds a sample"
 SIDES = Sides(DirichletEnds(), DirichletEnds())
 
 
-@dataclass(frozen=True)
-class Network:
-    """Size of every network in the comparison."""
+@dataclass(frozen=True, kw_only=True)
+class CavityConfig(Study):
+    """A preset of the cavity."""
 
-    width: int = 20
-    modes: int = 8
-    depth: int = 4
-    projection: int = 64
-    identity: float = 0.9
-
-
-@dataclass(frozen=True)
-class CavityConfig:
-    """One preset.
-
-    Args:
-        seeds: each draws its own data, initial weights and batches.
-        data: the problem.
-        network: the networks, all of one size.
-        epochs: passes over the training samples.
-        batch: samples a step.
-        optimizer: the same for all networks.
-    """
-
-    seeds: tuple[int, ...] = (0, 1, 2)
-    data: Data = field(default_factory=Data)
-    network: Network = field(default_factory=Network)
-    epochs: int = 40
-    batch: int = 20
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(
-            learning_rate=2e-3, schedule="cosine", weight_decay=1e-4, clip_norm=None
-        )
-    )
-
-    def __post_init__(self):
-        if min(self.epochs, self.batch) < 1 or self.batch > self.data.train:
-            raise ValueError(
-                f"CavityConfig expected at least one epoch and a batch of 1 to {self.data.train} "
-                f"samples, got epochs={self.epochs} and batch={self.batch}; change them."
-            )
-
-    @property
-    def steps(self) -> int:
-        """Updates in all epochs."""
-        return self.epochs * self.data.train // self.batch
+    data: Data
 
 
 class Plain(eqx.Module):
@@ -133,66 +93,25 @@ def run_seed(config: CavityConfig, seed: int, out: Path) -> Rows:
     train = generate(config.data, config.data.train, key=train_key)
     test = generate(config.data, config.data.test, key=test_key)
     # Vorticity is large beside the lid: the networks see it in units of its deviation.
-    scale = float(train.x.std())
-    with ThreadPoolExecutor(2) as pool:
-        training = {
-            name: pool.submit(fit_model, config, name, model, train, scale, out, fit_key)
-            for name, model in build(config.network, key=model_key).items()
-        }
-        networks = {name: future.result() for name, future in training.items()}
+    scale = train.x.std()
+    x, y, values = jax.tree.map(lambda a: a / scale, (train.x, train.y, train.values))
+    operators = fit_operators(
+        config, build(config.network, key=model_key), (x, y, values), out, key=fit_key
+    )
     rows, predictions = {}, {}
-    for name, model in networks.items():
-        predictions[name], cost = timed(model, test, scale)
-        rows[name] = scores(predictions[name], test) | {"milliseconds a sample": cost}
-        rows[name]["time over FNO"] = cost / rows[PLAIN]["milliseconds a sample"]
+    x, values = jax.tree.map(lambda a: a / scale, (test.x, test.values))
+    for name, model in operators.items():
+        scaled, cost = timed(model, x, values)
+        predictions[name] = scaled * scale
+        if not isinstance(model, Plain):
+            # The division and the multiplication may cost a last digit at the sides.
+            predictions[name] = jax.vmap(SIDES.enforce)(predictions[name], test.values)
+        rows[name] = scores(predictions[name], test) | {COST: cost}
+        rows[name]["time over FNO"] = cost / rows[PLAIN][COST]
     rows[START] = scores(test.x, test)
     rows[COARSE] = scores(coarse(config.data, test), test)
     draw(predictions, test, out)
     return rows
-
-
-def fit_model(config: CavityConfig, name: str, model, train: Samples, scale: float, out: Path, key):
-    """Train one operator on the relative L2 error, resuming from its checkpoint."""
-
-    def loss_fn(model, batch, key):
-        del key
-        predicted = jax.vmap(model)(batch["x"], (batch["along x"], batch["along y"]))
-        return jax.vmap(relative_l2)(predicted, batch["y"]).mean(), {}
-
-    folder = out / name.replace(", ", "-").replace(" ", "-").lower()
-    arrays = {"x": train.x, "y": train.y, "along x": train.values[0], "along y": train.values[1]}
-    return fit(
-        model,
-        loss_fn,
-        ArraySource(
-            {name: array / scale for name, array in arrays.items()},
-            config.batch,
-            key=jax.random.fold_in(key, 1),
-        ),
-        config.optimizer.build(config.steps),
-        key=key,
-        steps=config.steps,
-        checkpoint=folder / "checkpoints",
-        metrics_path=folder / "metrics.jsonl",
-        log_every=max(config.steps // 100, 1),
-    ).best_model
-
-
-def timed(model, test: Samples, scale: float, repeats: int = 5) -> tuple[Array, float]:
-    """Predictions of the test set, and the median wall time in milliseconds a sample."""
-    x, values = jax.tree.map(lambda a: a / scale, (test.x, test.values))
-    call = eqx.filter_jit(lambda x, values: jax.vmap(model)(x, values))
-    outputs = jax.block_until_ready(call(x, values))
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call(x, values))
-        times.append(time.perf_counter() - start)
-    # Dividing and multiplying by the scale may cost a last digit at the sides.
-    predicted = outputs * scale
-    if not isinstance(model, Plain):
-        predicted = jax.vmap(SIDES.enforce)(predicted, test.values)
-    return predicted, 1e3 * float(np.median(times)) / len(outputs)
 
 
 def scores(predicted: Float[Array, "samples 1 nodes nodes"], test: Samples) -> dict[str, float]:
@@ -229,7 +148,14 @@ def draw(predictions: Mapping[str, Array], test: Samples, out: Path) -> None:
         axes = plots.error_map(
             errors[name], x, x, limit=limit, quantity="error of vorticity", y_label="y", title=name
         )
-        plots.save(axes, out / f"error-{name.replace(', ', '-').replace(' ', '-').lower()}.png")
+        plots.save(axes, out / f"error-{folder(name)}.png")
+
+
+def _preset(data: Data, network: Network, *, epochs: int, seeds=(0, 1, 2)) -> CavityConfig:
+    optimizer = OptimizerConfig(
+        learning_rate=2e-3, schedule="cosine", weight_decay=1e-4, clip_norm=None
+    )
+    return CavityConfig(seeds=seeds, data=data, network=network, epochs=epochs, optimizer=optimizer)
 
 
 EXPERIMENT = Experiment(
@@ -237,16 +163,16 @@ EXPERIMENT = Experiment(
     claim="An operator that respects the boundary exactly is more accurate (BOON): vorticity in a cavity.",
     directory=Path(__file__).parent.parent,
     presets={
-        "smoke": CavityConfig(
-            seeds=(0,),
-            data=Data(cells=16, train=40, test=10),
-            network=Network(width=8, modes=4, depth=2, projection=16),
+        "smoke": _preset(
+            Data(cells=16, train=40, test=10),
+            Network(width=8, modes=4, depth=2, projection=16),
             epochs=5,
+            seeds=(0,),
         ),
-        "cpu": CavityConfig(),
-        "paper": CavityConfig(
-            data=Data(cells=64, train=1000, test=200),
-            network=Network(width=32, modes=12),
+        "cpu": _preset(Data(), Network(width=20, modes=8, projection=64), epochs=40),
+        "paper": _preset(
+            Data(cells=64, train=1000, test=200),
+            Network(width=32, modes=12, projection=64),
             epochs=500,
         ),
     },
