@@ -47,7 +47,7 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2)
     data: _Data
     network: Network = field(default_factory=Network)
-    epochs: int = 120
+    epochs: int = 60
     batch: int = 20
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(
