@@ -107,7 +107,7 @@ def _copy(n: int) -> Callable[[], float]:
 
 EXPERIMENT = Experiment(
     name="solver-speed",
-    claim="The solvers are faster than their peers, large grids keep the pace, gradients cost a few solves.",
+    claim="The solvers are faster than their peers; what large grids and gradients cost.",
     directory=Path(__file__).parent,
     presets=PRESETS,
     run_seed=run_seed,
