@@ -13,6 +13,8 @@ from .earthnet import EarthNet as EarthNet
 from .enso import ENSO as ENSO
 from .enso import decode_sst as decode_sst
 from .enso import encode_sst as encode_sst
+from .flows import KolmogorovFlow as KolmogorovFlow
+from .flows import ShallowWaterFlow as ShallowWaterFlow
 from .moving_digits import MovingDigits as MovingDigits
 from .moving_digits import MovingMNIST as MovingMNIST
 from .nbody import NBodyDigits as NBodyDigits
