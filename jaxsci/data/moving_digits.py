@@ -106,14 +106,8 @@ class MovingMNIST:
     ):
         self.path, self.split = Path(path), split
         self.inputs = whole("MovingMNIST", "inputs", inputs)
-        try:
-            self._frames = np.load(self.path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise DatasetError(
-                f"MovingMNIST expected an array at {path}, got {error}; check the path, or fetch the "
-                "file again."
-            ) from error
-        shape, kind = self._frames.shape, self._frames.dtype
+        frames = self._mapped()
+        shape, kind = frames.shape, frames.dtype
         if len(shape) != 4 or shape[0] <= self.inputs or shape[1] < 10 or kind != np.uint8:
             raise DatasetError(
                 f"MovingMNIST expected uint8 of shape (time > {self.inputs}, sequences, height, "
@@ -137,8 +131,18 @@ class MovingMNIST:
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """One sequence."""
-        frames = np.asarray(self._frames[:, self._indices[index]], np.float32) / np.float32(255)
+        frames = self._mapped()[:, self._indices[index]].astype(np.float32) / np.float32(255)
         return {"input": frames[: self.inputs, None], "target": frames[self.inputs :, None]}
 
     def __repr__(self) -> str:
         return f"MovingMNIST({str(self.path)!r}, split={self.split!r}, inputs={self.inputs})"
+
+    def _mapped(self) -> np.ndarray:
+        """The file in memory, anew each time: a map that is kept would be sent to workers as a copy."""
+        try:
+            return np.load(self.path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise DatasetError(
+                f"MovingMNIST expected an array at {self.path}, got {error}; check the path, or fetch the "
+                "file again."
+            ) from error

@@ -221,7 +221,8 @@ class NBodyDigits(eqx.Module):
 
         def frame(corners: Points) -> Float[Array, "1 size size"]:
             drawn = self.sprites.draw(which, corners, self.canvas)
-            return jnp.clip(matrix @ drawn @ matrix.T, 0.0, 1.0)[None]
+            reduced = jnp.einsum("oy,yx,px->op", matrix, drawn, matrix, precision="highest")
+            return jnp.clip(reduced, 0.0, 1.0)[None]
 
         # One canvas at a time: a batch of sequences need not hold all of theirs.
         return lax.map(frame, path)

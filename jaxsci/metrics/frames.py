@@ -4,7 +4,8 @@ r"""Errors of sequences of frames, as the video-prediction literature sums them.
 
 Sums over a frame, means over frames: a number that grows with the number of pixels. Brightness in [0, 1].
 
-Reference: Y. Wang et al., PredRNN, NeurIPS 2017, arXiv:2103.09504, whose tables Earthformer continues.
+Reference: Y. Wang et al., PredRNN, IEEE Trans. Pattern Anal. Mach. Intell. 45 (2023) 2208,
+arXiv:2103.09504, whose tables Earthformer continues.
 """
 
 import jax.numpy as jnp

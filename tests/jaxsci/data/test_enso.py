@@ -3,6 +3,8 @@
 Files have three models of a few years, NetCDF 3 as SciPy writes it, and everything else as published.
 """
 
+import importlib.util
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -140,3 +142,11 @@ def test_other_files_are_refused(write, tmp_path):
         ENSO(folder, models=MODELS)
     with pytest.raises(DatasetError, match="expected split in"):
         ENSO(folder, split="future", models=MODELS)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("h5py") is not None, reason="has h5py")
+def test_what_netcdf_4_needs_is_named(write):
+    folder = write()
+    (folder / "CMIP_train.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
+    with pytest.raises(DatasetError, match=r"install jaxsci\[earth\] for NetCDF 4"):
+        ENSO(folder, models=MODELS)

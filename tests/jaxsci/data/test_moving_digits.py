@@ -1,5 +1,7 @@
 """Moving digits: forces and energies of the paper, the motion by a plain loop, drawing by hand."""
 
+import pickle
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -231,6 +233,7 @@ def test_moving_mnist_is_split_without_overlap(tmp_path):
         for i in range(len(part))
     ]
     assert numbers == list(range(100))
+    assert len(pickle.dumps(parts["train"])) < 2000  # workers get the path, not the sequences
     sample = parts["test"][0]
     assert sample["input"].shape == sample["target"].shape == (10, 1, 4, 4)
     np.testing.assert_allclose(sample["target"][:, 0, 0, 0] * 255, np.arange(10, 20), rtol=1e-6)
