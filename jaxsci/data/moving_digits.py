@@ -69,10 +69,10 @@ class MovingDigits(eqx.Module):
     def __call__(self, *, key: PRNGKeyArray) -> Float[Array, "frames 1 size size"]:
         """Draw one sequence, with brightness in [0, 1]."""
         dtype = self.sprites.pixels.dtype
-        choose, place, turn = jax.random.split(key, 3)
+        choose, draw = jax.random.split(key)
         which = jax.random.randint(choose, (self.bodies,), 0, self.sprites.count)
-        start = jax.random.uniform(place, (self.bodies, 2), dtype)
-        angle = jax.random.uniform(turn, (self.bodies,), dtype, maxval=2.0 * math.pi)
+        x, y, turn = jax.random.uniform(draw, (3, self.bodies), dtype)
+        start, angle = jnp.stack([x, y], axis=-1), 2.0 * math.pi * turn
         velocity = self.speed * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
         room = self.size - self.sprites.sizes[which]
 

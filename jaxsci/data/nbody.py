@@ -183,12 +183,11 @@ class NBodyDigits(eqx.Module):
     def initial(self, *, key: PRNGKeyArray) -> tuple[Int[Array, " bodies"], Points, Points]:
         """Draw digits, their corners on the canvas, and their velocities."""
         dtype = self.sprites.pixels.dtype
-        choose, place, turn, push = jax.random.split(key, 4)
+        choose, draw = jax.random.split(key)
         which = jax.random.randint(choose, (self.bodies,), 0, self.sprites.count)
-        room = self.canvas - self.sprites.sizes[which]
-        corners = room * jax.random.uniform(place, (self.bodies, 2), dtype)
-        angle = jax.random.uniform(turn, (self.bodies,), dtype, maxval=2.0 * math.pi)
-        speed = jax.random.uniform(push, (self.bodies,), dtype, maxval=self.speed)
+        x, y, turn, push = jax.random.uniform(draw, (4, self.bodies), dtype)
+        corners = (self.canvas - self.sprites.sizes[which]) * jnp.stack([x, y], axis=-1)
+        angle, speed = 2.0 * math.pi * turn, self.speed * push
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
         return which, corners, speed[:, None] * direction
 

@@ -1,9 +1,9 @@
 """Digits: the IDX format to the byte, damage refused, fonts that look like digits."""
 
 import gzip
-import importlib.util
 import os
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +90,8 @@ def test_fonts_give_ten_different_digits_each():
         font_digits(3)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sklearn") is not None, reason="has scikit-learn")
-def test_missing_scikit_learn_is_named():
+def test_missing_scikit_learn_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(
         ImportError, match=r"the package scikit-learn, got none; install it with jaxsci\[earth\]"
     ):

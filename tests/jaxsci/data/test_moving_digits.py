@@ -108,7 +108,7 @@ def test_motion_is_that_of_a_plain_loop(x64, sprites, force):
                     for wall, beyond in ((10.0, -1), (38.0, 1)):
                         if beyond * (x[i, d] + half[i, d] - wall) > 0:
                             x[i, d], v[i, d], hits = wall - half[i, d], -v[i, d], hits + 1
-    assert hits > 3
+    assert hits > 2  # the walls were met
 
 
 @pytest.mark.parametrize("force", ["r0", "r1"])
