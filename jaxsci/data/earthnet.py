@@ -13,7 +13,8 @@ Files of the training set have thirty pictures and two more channels, cloud prob
 those of the test sets come in pairs, the context with the weather of all days, and the target.
 
 Reference: C. Requena-Mesa et al., EarthNet2021, CVPR Workshops 2021, arXiv:2104.10066: 10 pictures in, 20 out.
-Missing reflectances become 0 and are marked in "valid", and reflectances are cut to [0, 1], as there.
+Missing reflectances and weather become 0 and are marked in "valid" and "weather_valid", missing elevations
+sea level; reflectances are cut to [0, 1].
 """
 
 import zipfile
@@ -29,6 +30,7 @@ _STATIC = {"highresstatic": (128, 128, 1), "mesostatic": (80, 80, 1)}
 # Reflectances and scaled weather stay near [0, 1]; digital counts and hectopascals do not.
 _LARGEST = 10.0
 _DAYS = 5
+_SEA_LEVEL = 0.5
 
 
 class EarthNet:
@@ -84,12 +86,12 @@ class EarthNet:
         return self._lengths[index]
 
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Pictures start to stop of one event, as float32.
+        """Pictures start to stop of one event: float32, and flags of what is good.
 
         Returns:
-            "frames" (time, 4, 128, 128), reflectances; "valid" (time, 1, 128, 128), 1 where they are good;
-            "weather" (5 time, 5, 80, 80), of the days up to each picture; "elevation" (1, 128, 128) and
-            "weather_elevation" (1, 80, 80).
+            "frames" (time, 4, 128, 128), reflectances, and "valid" (time, 1, 128, 128); "weather" (5 time, 5,
+            80, 80), of the days up to each picture, and "weather_valid" of the same shape; "elevation"
+            (1, 128, 128) and "weather_elevation" (1, 80, 80).
         """
         event = _event(self._paths[index])
         days = slice(_DAYS * start, _DAYS * stop)
@@ -97,6 +99,7 @@ class EarthNet:
             "frames": event["frames"][start:stop],
             "valid": event["valid"][start:stop],
             "weather": event["weather"][days],
+            "weather_valid": event["weather_valid"][days],
             "elevation": event["elevation"],
             "weather_elevation": event["weather_elevation"],
         }
@@ -151,8 +154,9 @@ def _event(paths: tuple[Path, ...]) -> dict[str, np.ndarray]:
         "frames": _time_first(reflectance),
         "valid": _time_first(valid[:, :, None]),
         "weather": _time_first(np.nan_to_num(weather)),
-        "elevation": _time_first(np.nan_to_num(files[0]["highresstatic"])[..., None])[0],
-        "weather_elevation": _time_first(np.nan_to_num(files[0]["mesostatic"])[..., None])[0],
+        "weather_valid": _time_first(~np.isnan(weather)),
+        "elevation": _elevation(files[0]["highresstatic"]),
+        "weather_elevation": _elevation(files[0]["mesostatic"]),
     }
 
 
@@ -216,6 +220,11 @@ def _in_range(path: Path, name: str, values: np.ndarray) -> None:
         )
 
 
+def _elevation(array: np.ndarray) -> np.ndarray:
+    """(height, width, 1) to (1, height, width)."""
+    return _time_first(np.nan_to_num(array, nan=_SEA_LEVEL)[..., None])[0]
+
+
 def _time_first(array: np.ndarray) -> np.ndarray:
     """(height, width, channels, time) to (time, channels, height, width)."""
-    return np.ascontiguousarray(array.transpose(3, 2, 0, 1), np.float32)
+    return np.ascontiguousarray(array.transpose(3, 2, 0, 1))

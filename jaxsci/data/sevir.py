@@ -154,8 +154,8 @@ class SEVIR:
                     points = np.asarray(file[row.id])
                     frames = lightning_frames(points)[start:stop].astype(np.float32)
                 else:
-                    event = np.asarray(file[self.image_type][row.number])
-                    frames = np.moveaxis(event[..., start:stop], -1, 0).astype(np.float32)
+                    event = np.asarray(file[self.image_type][row.number, :, :, start:stop])
+                    frames = np.moveaxis(event, -1, 0).astype(np.float32)
                     # A quotient, which times 255 gives the byte again; a product would not.
                     frames = frames / np.float32(_RASTERS[self.image_type].divisor)
         except (OSError, KeyError) as error:

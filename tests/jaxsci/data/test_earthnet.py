@@ -26,7 +26,7 @@ def cube(time=6, channels=7, days=True, seed=0):
         "highresdynamic": pictures,
         "highresstatic": rng.uniform(0.4, 0.6, (128, 128, 1)).astype(np.float16),
         "mesodynamic": weather if days else np.zeros((80, 80, 5, 0), np.float16),
-        "mesostatic": np.full((80, 80, 1), 0.5, np.float16),
+        "mesostatic": np.where(np.eye(80)[..., None] > 0, np.nan, 0.6).astype(np.float16),
     }
 
 
@@ -56,7 +56,9 @@ def test_layout_masks_and_days(train):
     np.testing.assert_allclose(window["weather"][:, 2, 10, 20], np.arange(15, 30) / 256)
     assert window["elevation"].shape == (1, 128, 128)
     assert window["weather_elevation"].shape == (1, 80, 80)
-    assert all(values.dtype == np.float32 for values in window.values())
+    flags = {"valid", "weather_valid"}
+    for name, values in window.items():
+        assert values.dtype == (bool if name in flags else np.float32)
 
 
 def test_what_is_missing_is_zero_and_marked(train):
@@ -64,7 +66,9 @@ def test_what_is_missing_is_zero_and_marked(train):
     assert event["frames"][1, 1, 3, 4] == 0
     assert event["frames"][0, 0, 5, 6] == 1
     assert event["weather"][0, 0, 0, 0] == 0
-    bad = np.argwhere(event["valid"] == 0)
+    np.testing.assert_array_equal(np.argwhere(~event["weather_valid"]), [[0, 0, 0, 0]])
+    assert event["weather_elevation"][0, 1, 1] == 0.5  # the sea has no elevation
+    bad = np.argwhere(~event["valid"])
     np.testing.assert_array_equal(bad, [[1, 0, 3, 4], [2, 0, 0, 0]])
 
 
