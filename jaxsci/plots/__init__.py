@@ -1,11 +1,14 @@
 """Plots: functions of arrays that draw on given axes, or on a figure of their own."""
 
 from .fields import error_map as error_map
+from .frames import frame_rows as frame_rows
 from .histogram import histogram as histogram
+from .lead_time import score_by_lead as score_by_lead
 from .mass import mass_over_time as mass_over_time
 from .profile import Prediction as Prediction
 from .profile import profile as profile
 from .style import new_axes as new_axes
+from .style import new_grid as new_grid
 from .style import save as save
 from .style import style as style
 from .training import training_curve as training_curve

@@ -70,6 +70,17 @@ def new_axes(*, width: float = 4.8, height: float = 3.2) -> Axes:
         return _Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
+def new_grid(
+    rows: int, columns: int, *, width: float = 1.1, aspect: float = 1.0
+) -> list[list[Axes]]:
+    """Rows of equal axes on a figure of their own, each so many inches wide, for pictures."""
+    size = (width * columns + 1.2, width * aspect * rows + 0.5)
+    with style():
+        figure = _Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return [list(row) for row in axes]
+
+
 def save(axes: Axes, path: str | Path) -> Path:
     """Write the figure of these axes; the suffix says the format (.png, .pdf, .svg).
 

@@ -11,11 +11,13 @@ from matplotlib.image import imread
 from jaxsci.plots import (
     Prediction,
     error_map,
+    frame_rows,
     histogram,
     mass_over_time,
     new_axes,
     profile,
     save,
+    score_by_lead,
     training_curve,
 )
 
@@ -104,6 +106,37 @@ def test_training_curve_chooses_its_scale():
     assert training_curve({"loss": (steps, loss)}, logarithmic=False).get_yscale() == "linear"
 
 
+def test_rows_of_frames_share_one_scale_and_end_with_the_last():
+    rng = np.random.default_rng(0)
+    given, came = rng.uniform(0, 2, (3, 6, 8)), rng.uniform(0, 2, (10, 6, 8))
+    models = {"persistence": np.repeat(given[-1:], 10, 0), "too bright": 5 + came}
+    rows = frame_rows(given, came, models, columns=4, interval=5.0, time_unit="min", unit="mm/h")
+    assert [len(row) for row in rows] == [4, 4, 4, 4]
+    assert [row[0].get_ylabel() for row in rows] == ["input", "target", "persistence", "too bright"]
+    pictures = [[cell.get_images() for cell in row] for row in rows]
+    assert [len(images) for images in pictures[0]] == [0, 1, 1, 1]  # next to the target's first
+    np.testing.assert_array_equal(pictures[0][3][0].get_array(), given[-1])
+    np.testing.assert_array_equal(pictures[3][3][0].get_array(), models["too bright"][-1])
+    every = [images[0] for row in pictures for images in row if images]
+    assert {image.get_clim() for image in every} == {
+        (min(given.min(), came.min()), max(given.max(), came.max()))
+    }
+    assert [cell.get_title() for cell in rows[0]] == ["", "−10", "−5", "0"]
+    assert [cell.get_title() for cell in rows[1]] == ["+5", "+20", "+35", "+50"]
+    figure = rows[0][0].figure
+    assert figure.axes[-1].get_ylabel() == "u [mm/h]"
+    assert every[-1].colorbar.extend == "max"  # one model is too bright
+    assert figure.get_suptitle() == "time after the last input [min]"
+
+
+def test_scores_are_drawn_over_the_lead_time():
+    scores = {"FNO": np.linspace(0.9, 0.3, 4), "persistence": [0.8, 0.4, np.nan, 0.1]}
+    axes = score_by_lead([5, 10, 15, 20], scores, best=1.0, time_unit="min")
+    assert texts(axes) == ["perfect", "FNO", "persistence"]
+    np.testing.assert_array_equal(lines(axes)["FNO"].get_ydata(), scores["FNO"])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("lead time [min]", "CSI")
+
+
 def test_given_axes_are_drawn_on():
     axes = new_axes()
     assert mass_over_time(X, {"FNO": X}, axes=axes) is axes
@@ -158,3 +191,14 @@ def test_bad_input_is_refused():
         histogram({"A": np.full(3, np.nan)}, truth=0.1)
     with pytest.raises(ValueError, match=r"values of 'loss', got shapes \(2,\) and \(3,\)"):
         training_curve({"loss": ([0, 1], [1.0, 2.0, 3.0])})
+    with pytest.raises(ValueError, match=r"the score of 'FNO' of shape \(11,\), got \(10,\)"):
+        score_by_lead(X, {"FNO": X[1:]})
+    frames = np.zeros((2, 4, 5))
+    with pytest.raises(
+        ValueError, match=r"target of shape \(time, height, width\) = \(time, 4, 5\)"
+    ):
+        frame_rows(frames, frames[:, :3])
+    with pytest.raises(ValueError, match="2 frames of FNO, as of the target, got 1"):
+        frame_rows(frames, frames, {"FNO": frames[:1]})
+    with pytest.raises(ValueError, match="increasing limits"):
+        frame_rows(frames, frames, limits=(1.0, 0.0))

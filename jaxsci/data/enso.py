@@ -1,0 +1,181 @@
+"""ICAR-ENSO: monthly sea-surface temperature anomalies of climate models, for forecasts of El Niño.
+
+``CMIP_train.nc`` has ``sst`` of (year, month, lat, lon) in K on a grid of 5°, and ``CMIP_label.nc`` the
+Niño3.4 index ``nino`` of (year, month). A row of 36 months begins every year, so two thirds of it repeat in
+the rows that follow; here each model's run is one series again, and an event. The first 2265 rows are 15
+models of CMIP6 with 151 years each, the others 17 of CMIP5 with 140.
+
+Windows read "frames" (time, 1, lat, lon) between 95°E and 330°E, scaled to about [0, 1] by the smallest and
+largest anomaly of the training data, and "nino" (time,), the label in K: that of a month is the mean over it
+and the two after it, so the last two months of a window have none that a forecast for it could match.
+
+Reference: Z. Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833: 12 months in, 14 out, the last two
+models of CMIP5 for validation and test.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import ArrayLike
+
+from .checks import DatasetError
+from .windows import check_finite
+
+_LOWEST, _HIGHEST = -16.549121856689453, 10.198975563049316  # K, of the published training data
+_MONTHS = 36
+_SAME = 1e-3  # K; repeated months may have been rounded differently
+_LARGEST = 30.0  # K; no anomaly comes near, and every temperature in kelvin is far above
+
+
+class ENSO:
+    """Runs of climate models: what `Windows` cuts. All are held in memory, about 260 MB.
+
+    Args:
+        folder: where ``CMIP_train.nc`` and ``CMIP_label.nc`` are.
+        split: "train", "validation" (the last model but one), "test" (the last), or None for all.
+        models: (number of models, years of each), in the order of the rows.
+
+    Attributes:
+        latitudes: degrees north.
+        longitudes: degrees east, from 0 to 360.
+
+    Raises:
+        DatasetError: files that are missing or cannot be opened, lack variables, have other dimensions or
+            coordinates, rows that are not the models', values that are not finite, not anomalies in K, or
+            differ between rows that repeat the same months.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        split: str | None = None,
+        models: Sequence[tuple[int, int]] = ((15, 151), (17, 140)),
+    ):
+        self.folder, self.split = Path(folder), split
+        blocks = _blocks(models)
+        parts = {
+            None: blocks,
+            "train": blocks[:-2],
+            "validation": blocks[-2:-1],
+            "test": blocks[-1:],
+        }
+        if split not in parts or len(blocks) < 3:
+            raise DatasetError(
+                "ENSO expected split in ['train', 'validation', 'test', None] and at least 3 models, got "
+                f"{split!r} and {len(blocks)}; choose one of them."
+            )
+        rows = blocks[-1].stop
+        with (
+            _opened(
+                self.folder / "CMIP_train.nc", "sst", ("year", "month", "lat", "lon"), rows
+            ) as sst,
+            _opened(self.folder / "CMIP_label.nc", "nino", ("year", "month"), rows) as nino,
+        ):
+            longitudes = np.asarray(sst["lon"].values, float)
+            columns = np.flatnonzero((longitudes >= 95.0) & (longitudes <= 330.0))
+            self.longitudes = longitudes[columns]
+            self.latitudes = np.asarray(sst["lat"].values, float)
+            self._check_grid()
+            # One model at a time: the rows of all take three times the memory of the series.
+            self._sst = [
+                _series("sst", sst["sst"][block][..., columns].values, block)
+                for block in parts[split]
+            ]
+            self._nino = [
+                _series("nino", nino["nino"][block].values, block) for block in parts[split]
+            ]
+
+    def __len__(self) -> int:
+        """Number of models."""
+        return len(self._sst)
+
+    def __repr__(self) -> str:
+        return f"ENSO({str(self.folder)!r}, split={self.split!r}, models={len(self)})"
+
+    def frames(self, index: int) -> int:
+        """Number of months of a model."""
+        return len(self._sst[index])
+
+    def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Months start to stop of one model: "frames", scaled, and "nino" in K."""
+        frames = encode_sst(self._sst[index][start:stop, None])
+        return {"frames": frames, "nino": self._nino[index][start:stop]}
+
+    def _check_grid(self) -> None:
+        latitudes, longitudes = self.latitudes, self.longitudes
+        step = np.diff(longitudes)
+        inside = np.abs(latitudes) <= 5.0
+        if not (longitudes.size > 1 and (step > 0).all() and inside.any() and longitudes[-1] > 240):
+            raise DatasetError(
+                "ENSO expected increasing degrees east from 0 to 360 that cover 190 to 240, and latitudes "
+                f"around the equator, got {longitudes.tolist()} and {latitudes.tolist()}; add 360 to those "
+                "west of Greenwich and sort them."
+            )
+
+
+def encode_sst(anomaly: ArrayLike) -> np.ndarray:
+    """Anomalies in K as numbers that are in [0, 1] for the training data."""
+    scale = np.float32(_HIGHEST - _LOWEST)
+    return (np.asarray(anomaly, np.float32) - np.float32(_LOWEST)) / scale
+
+
+def decode_sst(scaled: ArrayLike) -> np.ndarray:
+    """Undo `encode_sst`."""
+    return np.asarray(scaled, np.float32) * np.float32(_HIGHEST - _LOWEST) + np.float32(_LOWEST)
+
+
+def _blocks(models: Sequence[tuple[int, int]]) -> list[slice]:
+    """The rows of each model."""
+    blocks, row = [], 0
+    for count, years in models:
+        for _ in range(count):
+            blocks.append(slice(row, row + years))
+            row += years
+    return blocks
+
+
+def _opened(path: Path, name: str, dims: tuple[str, ...], rows: int) -> xr.Dataset:
+    try:
+        dataset = xr.open_dataset(path, decode_times=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise DatasetError(
+            f"ENSO expected a NetCDF file at {path}, got {error}; check the path, and install jaxsci[earth] "
+            "for NetCDF 4."
+        ) from error
+    if name not in dataset.data_vars or set(dataset[name].dims) != set(dims):
+        found = {str(key): value.dims for key, value in dataset.data_vars.items()}
+        dataset.close()
+        raise DatasetError(
+            f"ENSO expected a variable {name!r} of {dims} in {path}, got {found}; pass the files of the "
+            "competition as they are."
+        )
+    shape = tuple(dataset.sizes[dim] for dim in ("year", "month"))
+    if shape != (rows, _MONTHS):
+        dataset.close()
+        raise DatasetError(
+            f"ENSO expected {rows} rows of {_MONTHS} months in {path}, got {shape}; pass the numbers of "
+            "models and years of these files."
+        )
+    return dataset.transpose(*dims)
+
+
+def _series(name: str, rows: np.ndarray, block: slice) -> np.ndarray:
+    """One run of months from rows of 36 that begin every twelve."""
+    rows = np.asarray(rows, np.float32)
+    where = f"{name!r}, rows {block.start} to {block.stop - 1}"
+    check_finite("ENSO", where, rows)
+    largest = float(np.abs(rows).max())
+    if largest > _LARGEST:
+        raise DatasetError(
+            f"ENSO expected anomalies within ±{_LARGEST:g} K in {where}, got {largest:g}; subtract each "
+            "month's climatology, and give them in K."
+        )
+    if not np.allclose(rows[:-1, 12:], rows[1:, :24], rtol=0, atol=_SAME):
+        raise DatasetError(
+            f"ENSO expected each row of {where} to begin a year after the one before, got rows that do "
+            "not repeat its months; pass the numbers of models and years of these files."
+        )
+    return np.concatenate([rows[:, :12].reshape(-1, *rows.shape[2:]), rows[-1, 12:]])
