@@ -20,8 +20,8 @@ def histogram(
 ) -> Axes:
     """Draw the samples of every model in common bins, as densities.
 
-    The models' bars stand side by side in each bin, so that equal ones stay visible; a height is a density
-    over the whole bin.
+    The bars of a bin stand in its middle, each narrower than the one behind it, so that equal ones stay
+    visible; a height is a density over the whole bin.
 
     Args:
         samples: one array of draws a model, of any shape. NaN stands for "none", for instance a
@@ -59,11 +59,9 @@ def histogram(
             # Normalised by all draws: what has no value is missing from the area.
             bin_width = edges[1] - edges[0]
             density = np.histogram(values, edges)[0] / (arrays[name].size * bin_width)
-            width = bin_width / len(finite)
-            left = edges[:-1] + index * width
-            axes.bar(
-                left, density, width, align="edge", label=text, color=COLORS[index % len(COLORS)]
-            )
+            width = bin_width * (1 - index / len(finite))
+            middle = (edges[:-1] + edges[1:]) / 2
+            axes.bar(middle, density, width, label=text, color=COLORS[index % len(COLORS)])
         if truth is not None:
             axes.axvline(truth, label="true", **TRUTH)
         name = label(quantity, unit)
