@@ -11,12 +11,12 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tyro
 from rich.console import Console
 
-from jaxsci.experiment.config import ConfigT, field_names
+from jaxsci.experiment.config import Config, ConfigT, field_names
 from jaxsci.experiment.discovery import experiment_names, find_experiment
 from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Experiment
@@ -116,12 +116,13 @@ def _list(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.name is None:
         options.usage.print_help()
+        _say(f"\nExperiments, see `python -m jaxsci list`: {', '.join(experiment_names())}")
         return 0 if options.help else 2
     experiment = find_experiment(options.name)
     standard = experiment.preset(options.preset)
     if options.help:
-        options.usage.print_help()
-    config = _overridden(standard, options.overrides, name=options.name, help=options.help)
+        _help(standard, options)
+    config = _overridden(standard, options.overrides, name=options.name)
     if options.record:
         check_recordable(experiment, options.preset, config)
     outcome = run(
@@ -138,11 +139,22 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _overridden(config: ConfigT, arguments: list[str], *, name: str, help: bool) -> ConfigT:
-    """`config` with the fields that `arguments` name; prints all of them and exits for help."""
+def _help(config: Config, options: argparse.Namespace) -> NoReturn:
+    """Print the fields of `config`, and below them what every run takes; then exit."""
+    try:
+        _overridden(config, [*options.overrides, "--help"], name=options.name)
+    except SystemExit:
+        _say("\nOptions of every run:\n")
+        options.usage.print_help()
+        raise
+    raise AssertionError("tyro exits when it has shown its help")
+
+
+def _overridden(config: ConfigT, arguments: list[str], *, name: str) -> ConfigT:
+    """`config` with the fields that `arguments` name."""
     names = sorted(field_names(config))
     # A flag is also switched off, as --model.no-bias.
-    known = {*names, *(re.sub(r"(\w+)$", r"no_\1", field) for field in names)}
+    known = {"help", *names, *(re.sub(r"(\w+)$", r"no_\1", field) for field in names)}
     for argument in arguments:
         field = argument.split("=")[0].removeprefix("--").replace("-", "_")
         if argument.startswith("--") and field not in known:
@@ -151,7 +163,7 @@ def _overridden(config: ConfigT, arguments: list[str], *, name: str, help: bool)
         return tyro.cli(
             type(config),
             default=config,
-            args=[*arguments, "--help"] if help else arguments,
+            args=arguments,
             prog=f"python -m jaxsci run {name}",
         )
     except ValueError as error:

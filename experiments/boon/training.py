@@ -26,13 +26,13 @@ def fit_operators(
     # Two side by side: a step of this size keeps little more than one core busy.
     with ThreadPoolExecutor(2) as pool:
         training = {
-            name: pool.submit(_fit_operator, config, model, samples, out / folder(name), key=key)
+            name: pool.submit(_fit_operator, config, name, model, samples, out, key=key)
             for name, model in operators.items()
         }
         return {name: future.result() for name, future in training.items()}
 
 
-def _fit_operator(config: Study, model, samples: Sample, out: Path, *, key):
+def _fit_operator(config: Study, name: str, model, samples: Sample, out: Path, *, key):
     """Train one operator on the relative L2 error, resuming from its checkpoint."""
 
     def loss_fn(model, batch, key):
@@ -47,9 +47,10 @@ def _fit_operator(config: Study, model, samples: Sample, out: Path, *, key):
         config.optimizer.build(config.steps),
         key=key,
         steps=config.steps,
-        checkpoint=out / "checkpoints",
-        metrics_path=out / "metrics.jsonl",
+        checkpoint=out / folder(name) / "checkpoints",
+        metrics_path=out / folder(name) / "metrics.jsonl",
         log_every=max(config.steps // 100, 1),
+        label=name,
     )
     return result.best_model
 

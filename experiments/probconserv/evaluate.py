@@ -32,6 +32,7 @@ from jaxsci.probabilistic import calibration, moment_match
 PLAIN, HARD, OBLIQUE = "ANP", "HardC-ANP", "ProbConserv-ANP"
 NODES, TRAPEZOID = "ANP at nodes", "ProbConserv-ANP at nodes, trapezoidal rows"
 LEVELS = (0.5, 0.9)
+SIGNED, UNSIGNED = "conservation error ×1e-3", "|conservation error| ×1e-3"
 
 
 class Case(NamedTuple):
@@ -212,6 +213,13 @@ def front(profile: Float[Array, "*batch cells"], case: Case) -> Float[Array, "*b
     return jnp.where(jnp.isnan(position), case.problem.domain[1], position)
 
 
+def shock(profile: Float[Array, "*batch cells"], case: Case) -> Float[Array, "*batch"]:
+    """`front` where there is one; NaN for a profile that begins below half the jump, or never falls."""
+    level = case.problem.level(case.parameter)
+    position = shock_position(case.x, profile, level=level)
+    return jnp.where(profile[..., 0] > level, position, jnp.nan)
+
+
 def score(prediction: dist.Normal, case: Case) -> dict[str, float]:
     """Means over the contexts; errors of mass are signed, as published."""
     likelihood, crps, *covered = _probabilistic(prediction, case.truth)
@@ -245,12 +253,13 @@ def _errors(profiles: Float[Array, "contexts cells"], case: Case) -> dict[str, f
     squared = jax.vmap(lambda p: mse(p[None], case.truth[None]))(profiles)
     errors = {
         "MSE ×1e-4": 1e4 * float(squared.mean()),
-        "conservation error ×1e-3": 1e3 * float(mass.mean()),
+        SIGNED: 1e3 * float(mass.mean()),
         "largest |conservation error|": float(jnp.abs(mass).max()),
     }
     if case.front is not None:
         away = jnp.abs(front(profiles, case) - case.front)
         errors["shock position error ×1e-3"] = 1e3 * float(away.mean())
+        errors["without a shock"] = float(jnp.isnan(shock(profiles, case)).mean())
     return errors
 
 
@@ -258,10 +267,11 @@ def average(scores: list[dict[str, float]]) -> dict[str, float]:
     """Scores over several parameters: means, errors of mass without their sign, the largest as it is.
 
     A network that ignores its context errs by the mass of the mean parameter minus the true one, and the
-    signs of that cancel.
+    signs of that cancel. Without signs it is another number, and has a column of its own.
     """
     over = {name: [score[name] for score in scores] for name in scores[0]}
-    over["conservation error ×1e-3"] = [abs(e) for e in over["conservation error ×1e-3"]]
+    over = {UNSIGNED if name == SIGNED else name: values for name, values in over.items()}
+    over[UNSIGNED] = [abs(error) for error in over[UNSIGNED]]
     return {
         name: max(values) if name.startswith("largest") else math.fsum(values) / len(values)
         for name, values in over.items()
@@ -272,6 +282,15 @@ def over_time(
     model: AttentiveNeuralProcess, case: Case, times: np.ndarray, samples: int, key
 ) -> dict[str, dist.Normal]:
     """Predictions for the first context at several output times, shape (times, cells)."""
+    drawn = samples_over_time(model, case, times, samples, key)
+    constraint = conservation(case.problem.grid, case.masses[times][:, None])
+    return predictions(drawn, constraint)
+
+
+def samples_over_time(
+    model: AttentiveNeuralProcess, case: Case, times: np.ndarray, samples: int, key
+) -> dist.Normal:
+    """Gaussians for the first context and each latent sample, shape (times, samples, cells)."""
     problem = case.problem
     cells = np.arange(problem.cells)
     index = np.stack(np.meshgrid(times, cells, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -280,5 +299,4 @@ def over_time(
     drawn = latent_samples(model, first, points, samples, key)
     shape = (samples, len(times), len(cells))
     moved = (jnp.asarray(a)[0].reshape(shape).swapaxes(0, 1) for a in (drawn.loc, drawn.scale))
-    constraint = conservation(problem.grid, case.masses[times][:, None])
-    return predictions(dist.Normal(*moved), constraint)
+    return dist.Normal(*moved)

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.verification.study import UPWIND, Study
+from experiments.verification.study import DEVIATION, UPWIND, Study
 from jaxsci import plots
 from jaxsci.plots.style import COLORS
 
@@ -22,10 +22,10 @@ def profiles(families: Families, path: Path) -> None:
         # The last scheme of a case is its sharpest; the baseline is none.
         if study.profile is not None and UPWIND not in study.scheme:
             shown[study.case] = study
-    columns = 4
+    columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     with plots.style():
-        figure = Figure(figsize=(2.7 * columns, 2.1 * rows), layout="constrained")
+        figure = Figure(figsize=(2.9 * columns, 2.3 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, study in zip(panels, shown.values(), strict=False):
             _profile(axes, study)
@@ -38,12 +38,14 @@ def profiles(families: Families, path: Path) -> None:
 
 def _profile(axes: Axes, study: Study) -> None:
     assert study.profile is not None
-    x, computed, x_exact, exact = study.profile
+    x, computed, x_exact, exact, quantity, coordinate = study.profile
     axes.plot(
         x_exact, exact, color="black", linewidth=1.0, label="exact, or what it is compared with"
     )
     axes.plot(x, computed, ".", color=COLORS[1], markersize=3.5, label="computed, coarsest grid")
-    axes.set_title(f"{study.case}\n{study.scheme}")
+    # The name of a scheme may say which norm its error is in, and no norm is drawn here.
+    scheme = study.scheme.removesuffix(f", {DEVIATION}")
+    axes.set(title=f"{study.case}\n{scheme}", xlabel=coordinate, ylabel=quantity)
     axes.set_xlim(float(x_exact.min()), float(x_exact.max()))
 
 
@@ -56,7 +58,7 @@ def convergence(families: Families, path: Path) -> None:
     lines = {name: family for name, family in lines.items() if family}
     if not lines:  # one grid a case has no lines
         return
-    columns = 2
+    columns = min(2, len(lines))
     rows = -(-len(lines) // columns)
     with plots.style():
         figure = Figure(figsize=(5.4 * columns, 4.4 * rows), layout="constrained")

@@ -15,6 +15,7 @@ from experiments.verification.references import REFERENCES
 from solvers import Grid
 
 UPWIND = "first-order upwind"
+DEVIATION = "largest deviation"
 
 
 class Profile(NamedTuple):
@@ -24,6 +25,8 @@ class Profile(NamedTuple):
     computed: np.ndarray
     x_exact: np.ndarray
     exact: np.ndarray
+    quantity: str
+    coordinate: str = "x"
 
 
 class Study(NamedTuple):
@@ -78,7 +81,14 @@ def mean_error(grid: Grid, computed: Array, exact: Array) -> float:
     return float(grid.integrate(jnp.abs(computed - exact)) / np.sum(grid.volumes))
 
 
-def study(case: str, scheme: str, cells: Sequence[int], solve_on: Callable[[int], Solved]) -> Study:
+def study(
+    case: str,
+    scheme: str,
+    cells: Sequence[int],
+    solve_on: Callable[[int], Solved],
+    *,
+    quantity: str,
+) -> Study:
     """Solve a case on every grid and compare.
 
     Args:
@@ -86,12 +96,13 @@ def study(case: str, scheme: str, cells: Sequence[int], solve_on: Callable[[int]
         scheme: what solves it.
         cells: cells an axis, from coarse to fine.
         solve_on: solves with that many cells.
+        quantity: the field that is compared, and when.
     """
     solved = [solve_on(n) for n in cells]
     errors = tuple(mean_error(*one) for one in solved)
     (coarse, computed, _), (fine, _, exact) = solved[0], solved[-1]
     profile = None
     if coarse.ndim == 1:
-        arrays = (coarse.centers[0], computed, fine.centers[0], exact)
-        profile = Profile(*(np.asarray(array) for array in arrays))
+        x, x_exact = np.asarray(coarse.centers[0]), np.asarray(fine.centers[0])
+        profile = Profile(x, np.asarray(computed), x_exact, np.asarray(exact), quantity)
     return Study(case, scheme, tuple(cells), errors, profile)

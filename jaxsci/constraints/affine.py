@@ -12,12 +12,14 @@ Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 import math
 import operator
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from solvers import Grid
 
@@ -32,8 +34,8 @@ class AffineConstraint(eqx.Module):
 
     Raises:
         ValueError: wrong shapes, non-finite numbers, noise that is not positive, more rows than cells,
-            or rows that repeat or contradict each other (checked where the arrays are concrete, not
-            inside jit).
+            or rows that repeat or contradict each other. What is traced cannot be seen: numbers that
+            are known are checked inside jit too, rows without their values among them.
     """
 
     rows: Float[Array, "m n"]
@@ -70,8 +72,12 @@ class AffineConstraint(eqx.Module):
         arrays = [self.rows, self.values] + ([] if self.noise is None else [self.noise])
         for name, array in zip(("rows", "values", "noise"), arrays, strict=False):
             check_finite("AffineConstraint", name, array)
-        if not any(isinstance(array, Tracer) for array in arrays):
-            _check_solvable(*(np.asarray(array) for array in arrays))
+        if self.noise is not None:
+            _check_positive(self.noise)
+        elif not isinstance(self.rows, Tracer):
+            known = None if isinstance(self.values, Tracer) else np.asarray(self.values, np.float64)
+            precision = float(np.finfo(self.rows.dtype).eps)
+            _check_independent(np.asarray(self.rows, np.float64), known, precision)
 
     def residual(self, u: ArrayLike) -> Float[Array, "*batch m"]:
         """A u − b.
@@ -115,7 +121,10 @@ def conservation(
     check_grid("conservation", grid)
     volumes = np.asarray(grid.volumes).ravel()
     if blocks is None:
-        return AffineConstraint(volumes[None], floating(total)[..., None], noise)
+        totals = floating(total)
+        with at_once(totals):
+            totals = totals[..., None]
+        return AffineConstraint(volumes[None], totals, noise)
     try:
         counts = tuple(operator.index(k) for k in np.atleast_1d(np.asarray(blocks, object)))
     except TypeError as error:
@@ -179,17 +188,25 @@ def stack(*constraints: AffineConstraint) -> AffineConstraint:
             f"stack expected values of one batch, got batches {batches}; give axes of length 1 where they "
             "are shared."
         ) from error
-    values = [jnp.broadcast_to(c.values, (*batch, c.values.shape[-1])) for c in constraints]
+    values = [item.values for item in constraints]
     noise = [
         jnp.broadcast_to(item.noise, item.rows.shape[:1])
         for item in constraints
         if item.noise is not None
     ]
     return AffineConstraint(
-        jnp.concatenate([item.rows for item in constraints]),
-        jnp.concatenate(values, axis=-1),
+        _joined([item.rows for item in constraints], axis=0),
+        _joined(values, axis=-1, batch=batch),
         jnp.concatenate(noise) if noise else None,
     )
+
+
+def _joined(arrays: list[Array], *, axis: int, batch: tuple[int, ...] = ()) -> Array:
+    """Arrays one after the other, those of values broadcast to one batch."""
+    with at_once(arrays):
+        if batch:
+            arrays = [jnp.broadcast_to(array, (*batch, array.shape[-1])) for array in arrays]
+        return jnp.concatenate(arrays, axis=axis)
 
 
 def check_grid(who: str, grid: Grid) -> None:
@@ -225,7 +242,8 @@ def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
 def floating(x: ArrayLike) -> Array:
     """An array of floating point numbers; integers become the default precision."""
     try:
-        x = jnp.asarray(x)
+        with at_once(x):
+            x = jnp.asarray(x)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"AffineConstraint and project expected arrays of numbers, got {type(x).__name__}; convert "
@@ -236,7 +254,18 @@ def floating(x: ArrayLike) -> Array:
             f"AffineConstraint and project expected real numbers, got {x.dtype}; pass the real and the "
             "imaginary part as two fields."
         )
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+    with at_once(x):
+        return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def at_once(x: PyTree) -> AbstractContextManager[None]:
+    """Where what is made of known numbers is known too, inside jit; what is traced stays so.
+
+    Without it jit would trace constants, and nothing could be said of them.
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
+        return nullcontext()
+    return jax.ensure_compile_time_eval()
 
 
 def check_finite(who: str, name: str, array: Array) -> None:
@@ -282,20 +311,17 @@ def check_batch(fields: tuple[int, ...], values: tuple[int, ...]) -> None:
         )
 
 
-def _check_solvable(rows: np.ndarray, values: np.ndarray, noise: np.ndarray | None = None) -> None:
-    """Refuse rows that no field, or every field, satisfies; on concrete arrays."""
-    if noise is None:
-        precision = float(np.finfo(rows.dtype).eps)
-        _check_independent(rows.astype(np.float64), values.astype(np.float64), precision)
-    elif not (noise > 0).all():
+def _check_positive(noise: Array) -> None:
+    """Refuse variances that are not positive where they can be seen."""
+    if not isinstance(noise, Tracer) and not (np.asarray(noise) > 0).all():
         raise ValueError(
-            f"AffineConstraint expected positive noise variances, got {noise.min()}; "
+            f"AffineConstraint expected positive noise variances, got {np.asarray(noise).min()}; "
             "leave noise out for an exact constraint."
         )
 
 
-def _check_independent(rows: np.ndarray, values: np.ndarray, precision: float) -> None:
-    """Name the first row that is zero or follows from the rows before it.
+def _check_independent(rows: np.ndarray, values: np.ndarray | None, precision: float) -> None:
+    """Name the first row that is zero or follows from the rows before it; without values, no verdict.
 
     A row with less than ε^{1/3} of its length across the others makes S too ill-conditioned for the
     projection to be exact in that precision, whatever its refinement.
@@ -313,13 +339,19 @@ def _check_independent(rows: np.ndarray, values: np.ndarray, precision: float) -
             continue
         others = rows[:i]
         mix = np.linalg.lstsq(others.T, row, rcond=None)[0] if i else np.zeros(0)
-        implied = values[..., :i] @ mix
-        scale = np.abs(values[..., : i + 1]).max() + 1e-300
-        conflict = bool((np.abs(values[..., i] - implied) > 10 * least * scale).any())
         partners = np.flatnonzero(np.abs(mix) > 1e-6 * np.abs(mix).max(initial=0)).tolist()
         relation = f"is nearly a combination of rows {partners}" if partners else "is zero"
-        verdict = "contradicts its value" if conflict else "repeats them"
+        verdict = _verdict(values, i, mix, 10 * least)
         raise ValueError(
             f"AffineConstraint expected independent rows, got row {i}, which {relation} and "
             f"{verdict}; remove it, or give the rows noise."
         )
+
+
+def _verdict(values: np.ndarray | None, i: int, mix: np.ndarray, tolerance: float) -> str:
+    """What row i, a mix of the rows before it, says of its value."""
+    if values is None:  # traced: either is wrong
+        return "repeats or contradicts them" if mix.any() else "fixes nothing"
+    scale = np.abs(values[..., : i + 1]).max() + 1e-300
+    conflict = np.abs(values[..., i] - values[..., :i] @ mix) > tolerance * scale
+    return "contradicts its value" if conflict.any() else "repeats them"

@@ -18,7 +18,7 @@ from jaxtyping import ArrayLike
 
 from solvers import Grid
 
-from .affine import AffineConstraint, check_grid, floating
+from .affine import AffineConstraint, at_once, check_grid, floating
 
 Side = Literal["lower", "upper"]
 
@@ -133,7 +133,8 @@ def _robin(
     rows = alpha * _rows(grid, 0, side, axis) + beta * _rows(grid, 1, side, axis)
     values = floating(value)
     if values.ndim == 0:
-        values = jnp.broadcast_to(values, len(rows))
+        with at_once(values):
+            values = jnp.broadcast_to(values, len(rows))
     if values.shape[-1] != len(rows):
         raise ValueError(
             f"{who} expected a scalar or one value for each of the {len(rows)} cells of the side, got "

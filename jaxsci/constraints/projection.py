@@ -352,9 +352,9 @@ def _innovation(rows, covariance, noise) -> Float[Array, "*batch m m"]:
 def _solved(innovation, spread) -> Float[Array, "*batch n m"]:
     """The gain Σ Aᵀ S⁻¹."""
     message = (
-        "project expected every row to meet some variance of its own, got A Σ Aᵀ + R singular in "
-        f"{innovation.dtype}; give the cells of that row a positive scale, the row noise, or compute in "
-        "float64."
+        "project expected every row to meet some variance of its own, independent of the other rows, got "
+        f"A Σ Aᵀ + R singular in {innovation.dtype}; remove rows that repeat or contradict others, give "
+        "their cells a positive scale, the rows noise, or compute in float64."
     )
     if innovation.shape[-1] == 1:
         # One row, the common case: a division instead of a batch of 1 × 1 factorisations.

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import TRUTH, Series, appearance, label, new_axes, style
+from .style import COLORS, TRUTH, Series, label, legend, new_axes, style
 
 
 def histogram(
     samples: Mapping[str, Series],
     *,
     truth: float | None = None,
-    bins: int = 40,
+    bins: int = 25,
     quantity: str = "shock position",
     unit: str | None = None,
     title: str | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """Draw the samples of every model in common bins, as densities.
+
+    The bars of a bin stand in its middle, each narrower than the one behind it, so that equal ones stay
+    visible; a height is a density over the whole bin.
 
     Args:
         samples: one array of draws a model, of any shape. NaN stands for "none", for instance a
@@ -51,17 +54,17 @@ def histogram(
     axes = new_axes() if axes is None else axes
     with style():
         for index, (name, values) in enumerate(finite.items()):
-            look = appearance(index)
             missing = 1 - values.size / arrays[name].size
             text = name if missing == 0 else f"{name} ({missing:.1%} none)"
             # Normalised by all draws: what has no value is missing from the area.
-            weights = np.full(values.size, 1 / (arrays[name].size * (edges[1] - edges[0])))
-            options = {"bins": edges, "weights": weights}
-            axes.hist(values, alpha=0.18, color=look["color"], **options)
-            axes.hist(values, histtype="step", linewidth=1.3, label=text, **options, **look)
+            bin_width = edges[1] - edges[0]
+            density = np.histogram(values, edges)[0] / (arrays[name].size * bin_width)
+            width = bin_width * (1 - index / len(finite))
+            middle = (edges[:-1] + edges[1:]) / 2
+            axes.bar(middle, density, width, label=text, color=COLORS[index % len(COLORS)])
         if truth is not None:
             axes.axvline(truth, label="true", **TRUTH)
         name = label(quantity, unit)
         axes.set(xlabel=name, ylabel=label("density", unit and f"1/{unit}"), title=title)
-        axes.legend()
+        legend(axes)
     return axes

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from .style import Series, appearance, as_axis, as_series, label, new_axes, style
+from .style import Series, appearance, as_axis, as_series, label, legend, new_axes, style
 
 
 def mass_over_time(
@@ -48,5 +48,5 @@ def mass_over_time(
             axes.plot(times, values, label=name, zorder=4, **appearance(index))
         axes.set(xlabel=label("time", time_unit), ylabel=label(quantity, unit), title=title)
         axes.set_xlim(times[0], times[-1])
-        axes.legend()
+        legend(axes)
     return axes

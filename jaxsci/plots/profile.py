@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import TRUTH, Series, appearance, as_axis, as_series, label, new_axes, style
+from .style import TRUTH, Series, appearance, as_axis, as_series, label, legend, new_axes, style
 
 
 class Prediction(NamedTuple):
@@ -73,5 +73,5 @@ def profile(
         axes.set(xlabel=label(x_label, x_unit), ylabel=label(quantity, unit), title=title)
         axes.set_xlim(x[0], x[-1])
         bands = any(prediction.std is not None for prediction in predictions.values())
-        axes.legend(title=f"bands: ±{band:g} standard deviations" if bands else None)
+        legend(axes, title=f"bands: ±{band:g} standard deviations" if bands else None)
     return axes

@@ -43,7 +43,8 @@ _SETTINGS = {
     "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "legend.handlelength": 2.6,
     "figure.dpi": _DOTS,
 }
@@ -64,8 +65,11 @@ class _Figure(Figure):
         return buffer.getvalue()
 
 
-def new_axes(*, width: float = 4.8, height: float = 3.2) -> Axes:
-    """Axes on a figure of their own, `axes.figure`, which notebooks show; sizes in inches."""
+def new_axes(*, width: float = 6.4, height: float = 3.2) -> Axes:
+    """Axes on a figure of their own, `axes.figure`, which notebooks show; sizes in inches.
+
+    The width is that of the axes and of a legend beside them.
+    """
     with style():
         return _Figure(figsize=(width, height), layout="constrained").add_subplot()
 
@@ -99,6 +103,20 @@ def save(axes: Axes, path: str | Path) -> Path:
 def appearance(index: int) -> dict[str, Any]:
     """Colour and dashes of the index-th series."""
     return {"color": COLORS[index % len(COLORS)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def legend(axes: Axes, *, title: str | None = None) -> None:
+    """A legend to the right of the axes, where it covers no curve and no band.
+
+    The figures of `new_axes` make room for it. One that arranges nothing by itself would cut it off, and has
+    it inside, on a background that lets curves shine through.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # axes are always on a figure until they are removed
+    if figure.get_layout_engine() is None:
+        axes.legend(title=title)
+    else:
+        axes.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def label(quantity: str, unit: str | None) -> str:

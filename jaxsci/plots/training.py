@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import Series, appearance, label, new_axes, style
+from .style import Series, appearance, label, legend, new_axes, style
 
 
 def training_curve(
@@ -54,5 +54,5 @@ def training_curve(
         axes.set(xlabel="step", ylabel=label(quantity, unit), title=title)
         if logarithmic:
             axes.set_yscale("log")
-        axes.legend()
+        legend(axes)
     return axes

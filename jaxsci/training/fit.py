@@ -22,7 +22,7 @@ from jaxsci.training.best import Best
 from jaxsci.training.checkpoints import Checkpoints
 from jaxsci.training.dispatch import Dispatched, make_dispatch
 from jaxsci.training.divergence import DivergedError, diverged
-from jaxsci.training.progress import report_progress
+from jaxsci.training.progress import Report, report_progress
 from jaxsci.training.records import Record, Records
 from jaxsci.training.sources import Source
 from jaxsci.training.state import TrainState, init_state
@@ -120,6 +120,7 @@ def fit(
     metrics_path: str | Path | None = None,
     log_every: int = 10,
     progress: bool = True,
+    label: str = "",
 ) -> FitResult:
     """Train `model` for `steps` updates, resuming from `checkpoint` if there is one.
 
@@ -149,6 +150,7 @@ def fit(
         metrics_path: JSONL file of the metrics, or None.
         log_every: steps between records.
         progress: report to stderr.
+        label: name of the run in these reports, where several go on side by side.
 
     Returns:
         The final state, the best model, the history and how the run ended.
@@ -189,7 +191,10 @@ def fit(
     records = Records(metrics_path, step=int(run.state.step))
     capacity = min(options.steps, options.steps_per_dispatch)
     dispatch = make_dispatch(train_step, run.state, source, key, capacity)
-    run = _train(run, dispatch, source, checkpoints, records, key, options, progress)
+    with report_progress(
+        options.steps, start=int(run.state.step), enabled=progress, label=label
+    ) as report:
+        run = _train(run, dispatch, source, checkpoints, records, key, options, report)
     return FitResult(
         state=run.state,
         best_model=run.state.inference_model if validate is None else run.best.model,
@@ -207,28 +212,25 @@ def _train(
     records: Records,
     key: Array,
     options: _Options,
-    progress: bool,
+    report: Report,
 ) -> _Run:
     step, started, chunk = int(run.state.step), time.monotonic() - run.seconds, 1
-    with report_progress(options.steps, start=step, enabled=progress) as report:
-        while step < options.steps and not options.stops_early(run.best):
-            began = time.monotonic()
-            done = dispatch(run.state, min(chunk, options.until_next(step)))
-            run = replace(run, state=done.state, seconds=time.monotonic() - started)
-            if done.bad is not None:
-                batch = source.batch(done.state.position)
-                raise diverged(done.state, batch, done.bad, _latest(checkpoints))
-            seconds_per_step = (time.monotonic() - began) / done.taken
-            chunk = max(
-                1, min(options.steps_per_dispatch, int(_DISPATCH_SECONDS / seconds_per_step))
-            )
-            step += done.taken
-            run, new = _judge(run, _log(done, step, run.seconds, options), checkpoints, options)
-            records.extend(new)
-            ends = options.stops_early(run.best)
-            if checkpoints and (ends or options.due(step, options.checkpoint_every)):
-                _save(run, checkpoints, key)
-            report(step, float(done.metrics["loss"][-1]))
+    while step < options.steps and not options.stops_early(run.best):
+        began = time.monotonic()
+        done = dispatch(run.state, min(chunk, options.until_next(step)))
+        run = replace(run, state=done.state, seconds=time.monotonic() - started)
+        if done.bad is not None:
+            batch = source.batch(done.state.position)
+            raise diverged(done.state, batch, done.bad, _latest(checkpoints))
+        seconds_per_step = (time.monotonic() - began) / done.taken
+        chunk = max(1, min(options.steps_per_dispatch, int(_DISPATCH_SECONDS / seconds_per_step)))
+        step += done.taken
+        run, new = _judge(run, _log(done, step, run.seconds, options), checkpoints, options)
+        records.extend(new)
+        ends = options.stops_early(run.best)
+        if checkpoints and (ends or options.due(step, options.checkpoint_every)):
+            _save(run, checkpoints, key)
+        report(step, float(done.metrics["loss"][-1]))
     return run
 
 

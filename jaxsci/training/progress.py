@@ -16,22 +16,23 @@ Report = Callable[[int, float], None]
 
 
 @contextmanager
-def report_progress(steps: int, *, start: int, enabled: bool) -> Iterator[Report]:
+def report_progress(steps: int, *, start: int, enabled: bool, label: str = "") -> Iterator[Report]:
     """Yield ``report(step, loss)``, to be called as the run goes on.
 
     Args:
         steps: the last step.
         start: the step that the run starts or resumes from.
         enabled: False reports nothing.
+        label: name of the run, in front of every line.
     """
     console = Console(stderr=True)
-    describe = _Describe(steps)
+    describe = _Describe(steps, label)
     if not enabled:
         yield lambda step, loss: None
     elif console.is_terminal:
         columns = (BarColumn(bar_width=30), TextColumn("{task.description}"))
         with Bar(*columns, console=console) as bar:
-            task = bar.add_task("compiling", total=steps, completed=start)
+            task = bar.add_task(f"{describe.front}compiling", total=steps, completed=start)
             yield lambda step, loss: bar.update(
                 task, completed=step, description=describe(step, loss)
             )
@@ -51,13 +52,14 @@ def report_progress(steps: int, *, start: int, enabled: bool) -> Iterator[Report
 class _Describe:
     """Words for one moment; the rate counts from the first report, which leaves compilation out."""
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, label: str):
         self.steps = steps
+        self.front = f"{label}: " if label else ""
         self.first: tuple[int, float] | None = None
 
     def __call__(self, step: int, loss: float) -> str:
         now = time.monotonic()
-        text = f"step {step}/{self.steps}  loss {loss:.4g}"
+        text = f"{self.front}step {step}/{self.steps}  loss {loss:.4g}"
         if self.first is None:
             self.first = (step, now)
         elif step > self.first[0]:

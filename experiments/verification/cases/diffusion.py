@@ -27,20 +27,26 @@ _MASSES = {2: 8.0 / np.sqrt(3.0), 3: np.pi * np.sqrt(3.0)}
 def diffusion(config: VerificationConfig) -> Iterator[Study]:
     """All of them with differences of the potential; there is nothing to reconstruct."""
     potential = "differences of Φ"
-    yield study("heat, decay of a mode", "central", config.heat, heat_mode)
+    yield study("heat, decay of a mode", "central", config.heat, heat_mode, quantity="u, t = 0.1")
     n = config.heat[-1]
     deviation = discrete_decay(n)
     yield Study(
         "heat, decay rate of the grid", "forward Euler", (n,), (deviation,), converges=False
     )
-    yield study("Stokes' oscillating plate", "central", config.plate, oscillating_plate)
+    yield study(
+        "Stokes' oscillating plate", "central", config.plate, oscillating_plate, quantity="u, t = 1"
+    )
     for power in (2, 3):
         run = _with(barenblatt, power)
-        yield study(f"Barenblatt, m = {power}", potential, config.barenblatt, run)
+        yield study(
+            f"Barenblatt, m = {power}", potential, config.barenblatt, run, quantity="u, t = 2"
+        )
     for m in (1, 2, 3, 6):
         run = _with(travelling_front, m)
-        yield study(f"porous medium front, m = {m}", potential, config.porous, run)
-    yield study("Stefan, u* = 0.5", potential, config.stefan, melting)
+        yield study(
+            f"porous medium front, m = {m}", potential, config.porous, run, quantity="u, t = 0.5"
+        )
+    yield study("Stefan, u* = 0.5", potential, config.stefan, melting, quantity="u, t = 0.1")
 
 
 def _with(solve_on: Callable[[int, int], Solved], power: int) -> Callable[[int], Solved]:

@@ -49,17 +49,21 @@ TUBES = {
 def gas(config: VerificationConfig) -> Iterator[Study]:
     """HLLC with van Leer's limiter, beside the first-order scheme and WENO5-Z where it matters."""
     first_order = f"HLLC, {UPWIND}"
-    yield study("Sod", first_order, config.tubes, _tube("Sod", PiecewiseConstant()))
-    for name in TUBES:
-        yield study(name, "HLLC, van Leer", config.tubes, _tube(name, MUSCL()))
+    schemes = [("Sod", first_order, PiecewiseConstant())]
+    schemes += [(name, "HLLC, van Leer", MUSCL()) for name in TUBES]
+    for name, scheme, reconstruction in schemes:
+        shown = f"density, t = {TUBES[name].time:g}"
+        yield study(name, scheme, config.tubes, _tube(name, reconstruction), quantity=shown)
     if config.shu_osher:
         # There is no exact solution: compared with our own WENO5-Z on a fine grid.
         fine = _shu_osher(config.shu_osher_fine, WENO5Z())
         for name, scheme in (("van Leer", MUSCL()), ("WENO5-Z", WENO5Z())):
             run = _against(fine, scheme)
-            yield study("Shu-Osher", f"HLLC, {name}", config.shu_osher, run)
+            shown = "density, t = 1.8"
+            yield study("Shu-Osher", f"HLLC, {name}", config.shu_osher, run, quantity=shown)
     if config.vortex:
-        yield study("isentropic vortex", "HLLC, van Leer", config.vortex, vortex)
+        case, shown = "isentropic vortex", "density, t = 20"
+        yield study(case, "HLLC, van Leer", config.vortex, vortex, quantity=shown)
 
 
 def _tube(name: str, scheme: AbstractReconstruction) -> Callable[[int], Solved]:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from experiments.verification.config import VerificationConfig
-from experiments.verification.study import Profile, Study
+from experiments.verification.study import DEVIATION, Profile, Study
 from solvers import Grid
 from solvers.incompressible import NavierStokes, cavity, solve, taylor_green
 
@@ -77,6 +77,7 @@ def lid_driven(reynolds: int, cells: Sequence[int]) -> Study:
         errors.append(float(np.max(np.abs(CubicSpline(y, u)(GHIA[:, 0]) - table))))
     y = np.linspace(0.0, 1.0, 201)
     published = CubicSpline(GHIA[::-1, 0], table[::-1])(y)
-    profile = Profile(profiles[0][0], profiles[0][1], y, published)
-    case, scheme = f"cavity, Re = {reynolds}", "central, largest deviation"
+    at, computed = profiles[0]
+    profile = Profile(at, computed, y, published, "u(½, y), steady", coordinate="y")
+    case, scheme = f"cavity, Re = {reynolds}", f"central, {DEVIATION}"
     return Study(case, scheme, tuple(cells), tuple(errors), profile, converges=False)

@@ -42,13 +42,17 @@ SCHEMES: dict[str, Scheme] = {
 def transport(config: VerificationConfig) -> Iterator[Study]:
     """Advection with every scheme; the others with the schemes that tell most."""
     for name, scheme in SCHEMES.items():
-        yield study("advection of a sine", name, config.advection, _with(advected_sine, scheme))
+        run = _with(advected_sine, scheme)
+        yield study("advection of a sine", name, config.advection, run, quantity="u, t = 1")
     for name in (UPWIND, "van Leer", "WENO5-Z"):
         case = "Burgers before the shock"
-        yield study(case, name, config.burgers, _with(breaking_sine, SCHEMES[name]))
-    yield study("viscous Burgers wave", "van Leer", config.viscous, viscous_wave)
+        run = _with(breaking_sine, SCHEMES[name])
+        yield study(case, name, config.burgers, run, quantity="u, t = 1")
+    case = "viscous Burgers wave"
+    yield study(case, "van Leer", config.viscous, viscous_wave, quantity="u, t = 0.3")
     for name in ("van Leer", "WENO5-Z"):
-        yield study("standing sound wave", name, config.sound, _with(standing_wave, SCHEMES[name]))
+        run = _with(standing_wave, SCHEMES[name])
+        yield study("standing sound wave", name, config.sound, run, quantity="pressure, t = 1/3")
 
 
 def _with(solve_on: Callable[[int, Scheme], Solved], scheme: Scheme) -> Callable[[int], Solved]:

@@ -17,7 +17,7 @@ def water(config: VerificationConfig) -> Iterator[Study]:
     """HLLC with van Leer's limiter."""
     scheme = "HLLC, van Leer"
     for name, depth in (("Stoker dam break", 0.001), ("Ritter dam break", 0.0)):
-        yield study(name, scheme, config.dam_breaks, _onto(depth))
+        yield study(name, scheme, config.dam_breaks, _onto(depth), quantity="depth, t = 6")
     speed = lake_at_rest(config.lake)
     yield Study("lake at rest, speed", scheme, (config.lake,), (speed,), converges=False)
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from jaxsci.constraints import AffineConstraint, conservation, project
+from jaxsci.constraints import AffineConstraint, conservation, project, stack
 from solvers import Grid
 
 N, M = 23, 3
@@ -378,6 +378,34 @@ def test_bad_constraints_are_refused():
         AffineConstraint(rows, np.zeros(3), noise=np.ones(2))
     with pytest.raises(ValueError, match=r"rows of shape \(m, n\)"):
         AffineConstraint(rows, np.zeros(4))
+
+
+def test_rows_are_judged_inside_jit_where_their_numbers_are_known():
+    grid = Grid.uniform(0.0, 1.0, 8)
+
+    def rows(total):
+        return stack(conservation(grid, 0.2), conservation(grid, total)).values
+
+    message = r"row 1, which is nearly a combination of rows \[0\] and repeats or contradicts them"
+    for transform in (jax.jit, jax.vmap, jax.jacfwd):
+        with pytest.raises(ValueError, match=message):
+            transform(rows)(jnp.ones(3) if transform is jax.vmap else 0.3)
+    with pytest.raises(ValueError, match="row 0, which is zero and fixes nothing"):
+        jax.jit(lambda b: AffineConstraint(np.zeros((1, 5)), b).values)(jnp.ones(1))
+    with pytest.raises(ValueError, match="positive noise variances, got -1"):
+        jax.jit(lambda b: conservation(grid, b, noise=-1.0).values)(0.3)
+    # What is known as a whole gets the whole verdict.
+    with pytest.raises(ValueError, match="contradicts its value"):
+        jax.jit(lambda u: stack(conservation(grid, 0.2), conservation(grid, 0.3)).residual(u))(
+            jnp.ones(8)
+        )
+
+
+def test_traced_rows_that_depend_on_each_other_are_refused_at_run_time():
+    field = dist.Normal(jnp.zeros(8), 1.0)
+    twice = eqx.filter_jit(lambda a: project(field, AffineConstraint(a, jnp.ones(2))).mean)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="remove rows that repeat or contradict"):
+        twice(jnp.ones((2, 8)))
 
 
 def test_bad_projections_are_refused():

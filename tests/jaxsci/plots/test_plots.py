@@ -1,11 +1,13 @@
 """Figures: what is drawn is what was given; no global state; refusals."""
 
+import itertools
 import sys
 
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from jaxsci.plots import (
@@ -89,11 +91,48 @@ def test_error_maps_can_share_a_scale_and_show_what_exceeds_it():
 def test_histogram_is_a_density_that_misses_what_has_no_position():
     draws = np.where(np.arange(1000) < 250, np.nan, np.linspace(0.2, 0.3, 1000))
     axes = histogram({"A": np.linspace(0.1, 0.4, 500), "B": draws}, truth=0.25, unit="m")
-    assert texts(axes) == ["A", "B (25.0% none)", "true"]
+    assert texts(axes) == ["true", "A", "B (25.0% none)"]
     assert lines(axes)["true"].get_xdata()[0] == 0.25
-    areas = [sum(bar.get_height() * bar.get_width() for bar in bars) for bars in axes.containers]
-    np.testing.assert_allclose(areas, [1.0, 0.75], rtol=1e-12)  # round-off of 40 terms
+    # The first model's bars fill their bins; densities are over whole bins.
+    width = axes.containers[0][0].get_width()
+    areas = [sum(bar.get_height() * width for bar in bars) for bars in axes.containers]
+    np.testing.assert_allclose(areas, [1.0, 0.75], rtol=1e-12)  # round-off of 25 terms
     assert axes.get_ylabel() == "density [1/m]"
+
+
+def test_equal_samples_stay_visible_in_their_bin():
+    axes = histogram({name: np.full(9, 0.2) for name in "ABC"}, truth=0.4)
+    bars = [next(bar for bar in bars if bar.get_height() > 0) for bars in axes.containers]
+    assert len(bars) == 3
+    assert np.allclose(np.diff([bar.get_x() + bar.get_width() / 2 for bar in bars]), 0)
+    for behind, before in itertools.pairwise(bars):  # each leaves a sixth of the bin on both sides
+        assert before.get_x() > behind.get_x() + 0.1 * bars[0].get_width()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        drawn_profile,
+        lambda: mass_over_time(X, {"FNO": X + 0.1, "a model with a long name": X}, truth=X),
+        lambda: histogram({"A": X, "B": X}, truth=0.5),
+        lambda: training_curve({"training": (X, 1 + X)}),
+    ],
+)
+def test_legends_stand_beside_the_axes_and_inside_the_figure(draw):
+    axes = draw()
+    figure = axes.figure
+    figure.draw_without_rendering()
+    box, frame = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert box.x0 >= frame.x1
+    assert box.x1 <= figure.bbox.x1
+    assert frame.width > 0.4 * figure.bbox.width
+
+
+def test_legends_stay_on_figures_that_arrange_nothing():
+    axes = Figure().add_subplot()
+    profile(X, {"A": Prediction(X)}, axes=axes)
+    axes.figure.draw_without_rendering()
+    assert axes.get_legend().get_window_extent().x1 <= axes.get_window_extent().x1
 
 
 def test_training_curve_chooses_its_scale():
@@ -150,7 +189,7 @@ def test_the_same_figure_is_the_same_file(tmp_path, suffix):
     assert first.read_bytes() == second.read_bytes()
     if suffix == "png":
         image = imread(first)
-        assert image.shape[:2] == (480, 720)  # 3.2 x 4.8 inches at 150 dots
+        assert image.shape[:2] == (480, 960)  # 3.2 x 6.4 inches at 150 dots
         assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 50
 
 

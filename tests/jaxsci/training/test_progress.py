@@ -13,8 +13,8 @@ def clock(monkeypatch):
     return now
 
 
-def _run(clock, steps=1000, start=400):
-    with progress.report_progress(steps, start=start, enabled=True) as report:
+def _run(clock, steps=1000, start=400, label=""):
+    with progress.report_progress(steps, start=start, enabled=True, label=label) as report:
         for step in range(start + 10, steps + 1, 10):
             clock[0] += 0.5
             report(step, 1.0 / step)
@@ -39,6 +39,17 @@ def test_terminal_gets_a_bar(monkeypatch, clock):
     _run(clock)
     assert "━" in out.getvalue()
     assert "step 1000/1000  loss 0.001  20 steps/s  0:00:00 left" in out.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_run_with_a_name_says_it(monkeypatch, clock, terminal):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100)
+    monkeypatch.setattr(progress, "Console", lambda **kw: console)
+    _run(clock, label="BOON-FNO")
+    assert "BOON-FNO: step 1000/1000  loss 0.001  20 steps/s" in out.getvalue()
+    if not terminal:
+        assert all(line.startswith("BOON-FNO: step") for line in out.getvalue().splitlines())
 
 
 def test_silence(monkeypatch, clock, capsys):
