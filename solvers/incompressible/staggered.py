@@ -42,6 +42,11 @@ class StaggeredGrid(eqx.Module):
     periodic: tuple[bool, ...] = eqx.field(static=True)
 
     def __check_init__(self):
+        if not isinstance(self.cells, Grid):
+            raise TypeError(
+                f"StaggeredGrid expected cells as a Grid, got {type(self.cells).__name__}; write "
+                "StaggeredGrid(Grid.uniform((0.0, 0.0), (1.0, 1.0), (8, 8)))."
+            )
         if self.cells.ndim < 2 or min(self.cells.shape) < 4 or None in self.cells.spacings:
             raise ValueError(
                 "StaggeredGrid expected a uniform grid of 2 or more dimensions with at least 4 "
