@@ -44,3 +44,4 @@ from .time import Outcome as Outcome
 from .time import Solution as Solution
 from .time import Status as Status
 from .time import solve as solve
+from .verification import check_law as check_law

@@ -16,6 +16,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 Value = ArrayLike | Callable[[Any], Any]
@@ -47,6 +48,9 @@ class Dirichlet(AbstractBoundary):
 
     Args:
         value: boundary value, or a callable of time.
+
+    Raises:
+        ValueError: for a value that is complex or not finite.
     """
 
     value: Value = eqx.field(converter=lambda value: _as_value(value))
@@ -60,6 +64,9 @@ class Neumann(AbstractBoundary):
 
     Args:
         gradient: derivative along the axis, or a callable of time.
+
+    Raises:
+        ValueError: for a gradient that is complex or not finite.
     """
 
     gradient: Value = eqx.field(converter=lambda value: _as_value(value))
@@ -98,6 +105,11 @@ def _as_value(value: Value) -> Value:
     if jnp.iscomplexobj(array):
         raise ValueError(
             f"A boundary value was expected to be real, got {array.dtype}; take its real part."
+        )
+    if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
+        raise ValueError(
+            f"A boundary value was expected to be finite, got {array[~jnp.isfinite(array)][0]:g}; "
+            "correct the value, or use Outflow where none is known."
         )
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 

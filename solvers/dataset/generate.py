@@ -136,11 +136,31 @@ def _resume(path: Path, recipe: dict[str, Any], overwrite: bool) -> int | None:
         held = "other files"
     if not overwrite:
         raise GenerationError(
-            f"generate expected {path} to be new or to hold {recipe}, got {held}; choose another "
-            "path, or pass overwrite=True to replace it."
+            f"generate expected {path} to be new or to hold the data set that is asked for, got "
+            f"{_difference(recipe, held)}; choose another path, or replace it with overwrite=True "
+            "(--overwrite)."
         )
     shutil.rmtree(path)
     return 0
+
+
+def _difference(recipe: dict[str, Any], held: Any) -> str:
+    """What a folder holds that is not asked for, by the entries that differ."""
+    if not isinstance(held, dict):
+        return "other files"
+    here, there = _entries(recipe), _entries(held)
+    return ", ".join(
+        f"{name} {there.get(name, 'missing')} and not {here.get(name, 'missing')}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    )
+
+
+def _entries(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a recipe, those of its dictionaries one by one."""
+    nested = {key: value for key, value in recipe.items() if isinstance(value, dict)}
+    inner = {f"{key} {name}": v for key, value in nested.items() for name, v in value.items()}
+    return {key: value for key, value in recipe.items() if key not in nested} | inner
 
 
 def _open(

@@ -20,6 +20,7 @@ from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Wall, nor
 from ..grid import Grid
 from ..laws.gas import AbstractGas
 from ..laws.law import AbstractLaw, State, diffusive_flux
+from ..laws.members import check_members
 from ..laws.shallow_water import ShallowWater
 from ..laws.system import AbstractSystem, unit
 from .ghosts import LOWER, UPPER, Slab, cut, pad_bed, pad_states, primitive_value
@@ -27,7 +28,7 @@ from .gradient_flux import HasGradientFlux, central, differences, is_periodic, m
 from .hydrostatic import Bed, hydrostatic_flux
 from .nodes import node_values
 from .reconstruction import MUSCL, AbstractReconstruction
-from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting
+from .riemann import AbstractRiemann, HasExactFlux, Rusanov, fitting, lacking
 from .shifts import shifts
 from .weno import AbstractWENO5
 
@@ -52,7 +53,8 @@ class FiniteVolume(eqx.Module):
 
     Raises:
         ValueError: when the conditions do not fit the grid, or law and flux, or law and conditions
-            do not fit each other.
+            do not fit each other, or the parameters of the law or the shapes that it returns do not
+            fit the grid.
         TypeError: for a part that is not one, such as a class in place of its instance.
     """
 
@@ -105,7 +107,8 @@ class FiniteVolume(eqx.Module):
             kinds = ", ".join(kind.__name__ for kind in fitting(law))
             raise ValueError(
                 f"FiniteVolume expected a flux that {type(law).__name__} supplies what is needed "
-                f"for, got {type(self.riemann).__name__}; use one of {kinds}."
+                f"for, got {type(self.riemann).__name__}; use one of {kinds}, or give the law "
+                f"{lacking(law, self.riemann.needs)}."
             )
         walls = any(isinstance(side, Wall) for pair in self.boundary for side in pair)
         if walls and law.has_convection and not isinstance(law, AbstractSystem):
@@ -119,6 +122,7 @@ class FiniteVolume(eqx.Module):
                 f"{type(self.reconstruction).__name__}, got a grid of shape {grid.shape}; "
                 "refine the grid or use PiecewiseConstant."
             )
+        check_members(law, grid.shape)
 
     def __call__(self, t: ArrayLike, u: State, args: Any = None) -> State:
         """Time derivative of the cell averages.
@@ -210,7 +214,7 @@ class FiniteVolume(eqx.Module):
         if u.shape != expected:
             raise ValueError(
                 f"FiniteVolume expected u of shape (channels={expected[0]}, space={expected[1:]}), "
-                f"got {u.shape}; use jax.vmap for batches, u[None] to add the channel axis."
+                f"got {u.shape}; {_remedy(u.shape, expected)}."
             )
         if not jnp.issubdtype(u.dtype, jnp.floating):
             raise ValueError(
@@ -281,6 +285,16 @@ class FiniteVolume(eqx.Module):
                 geometry = float(np.max((1.0 / distance[1:] + 1.0 / distance[:-1]) / widths))
                 rate = rate + self._largest([self._diffusivity(v) for v in states]) * geometry
         return rate
+
+    def least_diffusivity(self, t: ArrayLike, u: State) -> Float[Array, ""]:
+        """The smallest Φ'(u) if it is negative, NaN if one is NaN, else zero; see `stability_rate`."""
+        if not self.law.has_diffusion:
+            return jnp.zeros((), u.dtype)
+        states = [u]
+        for axis in range(self.grid.ndim):
+            states += self._dirichlet_values(t, u, axis)
+        largest = self._largest([-self.law.diffusivity(v) for v in states])
+        return jnp.minimum(-largest, 0.0)
 
     def _largest(self, values: list[Float[Array, "..."]]) -> Float[Array, ""]:
         largest = jnp.max(values[0])
@@ -514,3 +528,17 @@ def _default_flux(law: AbstractLaw) -> AbstractRiemann:
 def _between(value: Slab, a: Slab, b: Slab) -> Slab:
     """The value, limited to the interval between a and b."""
     return jnp.clip(value, jnp.minimum(a, b), jnp.maximum(a, b))
+
+
+def _remedy(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What makes a state of this shape one of the shape that is expected."""
+    if shape == expected[1:] and expected[0] == 1:
+        return "use u[None] to add the channel axis"
+    if len(shape) > len(expected):
+        return "use jax.vmap for batches"
+    if len(shape) == len(expected) and shape[0] == expected[0]:
+        cells = " x ".join(str(n) for n in expected[1:])
+        return f"average onto the grid's {cells} cells, as solvers.cell_averages does"
+    if len(shape) == len(expected) and shape[1:] == expected[1:]:
+        return f"give one row a channel, {expected[0]} in all"
+    return "use jax.vmap for batches, u[None] to add the channel axis"

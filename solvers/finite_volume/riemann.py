@@ -8,6 +8,7 @@ Reference: E. F. Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics 
 """
 
 import abc
+import inspect
 import math
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -180,3 +181,13 @@ def _raised(size: Float[Array, "..."], floor: Float[Array, "..."]) -> Float[Arra
 def fitting(law: AbstractLaw) -> list[type[AbstractRiemann]]:
     """The fluxes that a law supplies what is needed for, the sharpest first."""
     return [kind for kind in (HLLC, Godunov, Roe, HLL, Rusanov) if isinstance(law, kind.needs)]
+
+
+def lacking(law: AbstractLaw, needs: type) -> str:
+    """The methods that a law would have to have, with their arguments."""
+    methods = inspect.getmembers(needs, inspect.isfunction)
+    return " and ".join(
+        f"{name}({', '.join(list(inspect.signature(method).parameters)[1:])})"
+        for name, method in methods
+        if not name.startswith("_") and not hasattr(law, name)
+    )

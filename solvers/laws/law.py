@@ -101,7 +101,8 @@ class AbstractLaw(eqx.Module):
             if isinstance(leaf, jax.Array) and leaf.ndim:
                 raise ValueError(
                     f"{type(self).__name__} expected {name} to be a scalar, got shape "
-                    f"{leaf.shape}; use jax.vmap over the law for many parameters."
+                    f"{leaf.shape}; use jax.vmap over the law for many parameters: none can vary in "
+                    "space."
                 )
 
     def source(self, t: ArrayLike, x: tuple[Array, ...], u: State) -> State | None:
@@ -165,11 +166,12 @@ def check_parameter(name: str, value: Array, *, above: float = -jnp.inf, closed:
     """
     if isinstance(value, Tracer):
         return
-    inside = value >= above if closed else value > above
-    if not bool(jnp.all(jnp.isfinite(value) & inside)):
+    good = jnp.isfinite(value) & (value >= above if closed else value > above)
+    if not bool(jnp.all(good)):
         bound = "" if above == -jnp.inf else f" {'>=' if closed else '>'} {above:g}"
+        first = value[~good][0]
         raise ValueError(
-            f"{name} was expected to be finite{bound}, got {value}; correct the parameter, the "
+            f"{name} was expected to be finite{bound}, got {first:g}; correct the parameter, the "
             "equation has no solution with this one."
         )
 

@@ -38,6 +38,7 @@ class _Progress(eqx.Module):
     steps: Int[Array, ""]
     finite: Bool[Array, ""]
     posed: Bool[Array, ""]
+    diffusivity: Float[Array, ""]
     failed_at: Float[Array, ""]
     cell: Int[Array, ""]
 
@@ -52,9 +53,14 @@ def _start(field: FiniteVolume, u0: State, t0: Float[Array, ""]) -> _Progress:
         steps=jnp.zeros((), jnp.int32),
         finite=finite,
         posed=jnp.ones((), bool),
+        diffusivity=jnp.zeros((), t0.dtype),
         failed_at=jnp.where(finite & (cell < 0), jnp.inf, t0).astype(t0.dtype),
         cell=cell,
     )
+
+
+def _least_diffusivity(field: FiniteVolume, t: Float[Array, ""], u: State) -> Float[Array, ""]:
+    return lax.stop_gradient(field.least_diffusivity(t, u).astype(t.dtype))
 
 
 def lost_cell(field: FiniteVolume, u: State) -> Int[Array, ""]:
@@ -109,24 +115,26 @@ def equal_steps(
         dt = (t_end - t_begin) / steps
 
         def advance(carry, i):
-            u, cfl, posed, failed_at, cell = carry
+            u, cfl, posed, diffusivity, failed_at, cell = carry
             # Not accumulated: thousands of additions of dt would drift in single precision.
             t = t_begin + i.astype(dt.dtype) * dt
             number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
             failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
             posed = posed & ~jnp.isnan(number)
+            diffusivity = jnp.minimum(diffusivity, _least_diffusivity(field, t, u))
             u = tiled_step(stepper, field, t, u, dt)
             lost = lost_cell(field, u)
             failed_at = jnp.where(lost < 0, failed_at, jnp.minimum(failed_at, t + dt))
             cell = jnp.where(cell < 0, lost, cell)
-            return (u, jnp.fmax(cfl, number), posed, failed_at, cell), None
+            return (u, jnp.fmax(cfl, number), posed, diffusivity, failed_at, cell), None
 
-        carry = (progress.u, progress.cfl, progress.posed, progress.failed_at, progress.cell)
-        u, cfl, posed, failed_at, cell = checkpointed_scan(advance, carry, steps)
+        p = progress
+        carry = (p.u, p.cfl, p.posed, p.diffusivity, p.failed_at, p.cell)
+        u, cfl, posed, diffusivity, failed_at, cell = checkpointed_scan(advance, carry, steps)
         finite = field.everywhere(jnp.all(jnp.isfinite(u)))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
         count = progress.steps + steps
-        return _Progress(t_end, u, cfl, count, finite, posed, failed_at, cell), u
+        return _Progress(t_end, u, cfl, count, finite, posed, diffusivity, failed_at, cell), u
 
     initial = _start(field, u0, t0)
     last, states = lax.scan(interval, initial, save_at)
@@ -135,10 +143,11 @@ def equal_steps(
         (last.cfl > limit, Outcome.unstable),
         (last.cell >= 0, Outcome.not_positive),
         (~last.finite, Outcome.not_finite),
-        (~last.posed, Outcome.ill_posed),
+        (~(last.diffusivity >= 0), Outcome.ill_posed),
+        (~last.posed, Outcome.wave_speed),
     )
     time = jnp.minimum(last.failed_at, last.t)
-    return states, Status(outcome, time, last.cfl, last.steps, last.cell)
+    return states, Status(outcome, time, last.cfl, last.steps, last.cell, last.diffusivity)
 
 
 def cfl_steps(
@@ -167,16 +176,17 @@ def cfl_steps(
 
         def advance(p: _Progress) -> _Progress:
             left = length - p.t
-            now = rate_at(t_begin + p.t, p.u)
+            now_at = t_begin + p.t
+            now = rate_at(now_at, p.u)
             trial = jnp.minimum(left, cfl / jnp.maximum(now, 1e-30))
             # A boundary value may grow within the step, from zero even: look where it leads.
-            rate = jnp.maximum(now, rate_at(t_begin + p.t + trial, p.u))
+            rate = jnp.maximum(now, rate_at(now_at + trial, p.u))
             wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
-            posed = ~jnp.isnan(rate)
+            posed = jnp.isfinite(rate)
             count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the loop then ends
             t_next = jnp.where(count == 1, length, p.t + left / count)
             dt = t_next - p.t
-            u_next = tiled_step(stepper, field, t_begin + p.t, p.u, dt)
+            u_next = tiled_step(stepper, field, now_at, p.u, dt)
             finite = field.everywhere(jnp.all(jnp.isfinite(u_next)))
             cell = lost_cell(field, u_next)
             good = finite & posed & (cell < 0)
@@ -187,6 +197,7 @@ def cfl_steps(
                 steps=p.steps + 1,
                 finite=finite,
                 posed=posed,
+                diffusivity=jnp.minimum(p.diffusivity, _least_diffusivity(field, now_at, p.u)),
                 failed_at=jnp.where(good, p.failed_at, t_begin + t_next),
                 cell=cell,
             )
@@ -208,8 +219,9 @@ def cfl_steps(
         (~initial.finite, Outcome.bad_initial),
         (last.cell >= 0, Outcome.not_positive),
         (~last.finite, Outcome.not_finite),
-        (~last.posed, Outcome.ill_posed),
+        (~(last.diffusivity >= 0), Outcome.ill_posed),
+        (~last.posed, Outcome.wave_speed),
         (~reached, Outcome.too_many_steps),
     )
     time = jnp.minimum(last.failed_at, last.t)
-    return states, Status(outcome, time, last.cfl, last.steps, last.cell)
+    return states, Status(outcome, time, last.cfl, last.steps, last.cell, last.diffusivity)

@@ -110,14 +110,16 @@ class AbstractErrorControlled(AbstractStepper):
         )
         assert solution.ys is not None
         states = solution.ys.reshape(save_at.shape + u0.shape)
-        posed = ~jnp.isnan(field.stability_rate(t0, u0))
+        posed = jnp.isfinite(field.stability_rate(t0, u0))
+        diffusivity = field.least_diffusivity(t0, u0).astype(save_at.dtype)
         # A state is looked at where it is saved.
         cells = jax.vmap(lambda u: lost_cell(field, u))(jnp.concatenate([u0[None], states]))
         cell = cells[jnp.argmax(cells >= 0)]
         outcome = first_failure(
             (~jnp.all(jnp.isfinite(u0)), Outcome.bad_initial),
             (cells[0] >= 0, Outcome.not_positive),
-            (~posed, Outcome.ill_posed),
+            (~(diffusivity >= 0), Outcome.ill_posed),
+            (~posed, Outcome.wave_speed),
             (solution.result == diffrax.RESULTS.max_steps_reached, Outcome.too_many_steps),
             (solution.result != diffrax.RESULTS.successful, Outcome.no_convergence),
             (cell >= 0, Outcome.not_positive),
@@ -128,7 +130,8 @@ class AbstractErrorControlled(AbstractStepper):
         time = jnp.max(jnp.where(saved, save_at, t0))
         time = jnp.where(cell >= 0, jnp.append(t0, save_at)[jnp.argmax(cells >= 0)], time)
         steps = jnp.asarray(solution.stats["num_steps"], dtype=jnp.int32)
-        return states, Status(outcome, time, jnp.zeros((), save_at.dtype), steps, cell)
+        no_limit = jnp.zeros((), save_at.dtype)
+        return states, Status(outcome, time, no_limit, steps, cell, diffusivity)
 
     def _root_finder(self, field: FiniteVolume) -> optimistix.AbstractRootFinder:
         rtol, atol, norm = 0.1 * self.rtol, 0.1 * self.atol, optimistix.rms_norm

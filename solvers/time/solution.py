@@ -32,8 +32,13 @@ class Outcome(eqx.Enumeration):
         "status, with the time and the cell)."
     )
     ill_posed = (
-        "solve expected a finite, non-negative diffusivity and finite wave speeds, got others; check the "
-        "parameters of the law (throw=False returns the status, with the time)."
+        "solve expected a finite, non-negative diffusivity (or viscosity), got another; check the parameters "
+        "of the law and the sign of its potential (throw=False returns the status, with the time and the "
+        "diffusivity)."
+    )
+    wave_speed = (
+        "solve expected finite wave speeds, got NaN or infinity; check the parameters and max_wave_speed of "
+        "the law (throw=False returns the status, with the time)."
     )
     too_many_steps = (
         "solve expected to reach t1 within max_steps steps, got no further; raise max_steps, or "
@@ -56,6 +61,7 @@ class Status(eqx.Module):
         steps: number of time steps.
         cell: where a density, pressure or depth first lost its sign, as an index into the flattened
             grid (``numpy.unravel_index`` gives the indices along the axes); −1 where none did.
+        diffusivity: the smallest Φ'(u) met if that is negative, NaN if one was NaN, else zero.
     """
 
     outcome: Outcome
@@ -63,6 +69,7 @@ class Status(eqx.Module):
     cfl: Float[Array, "..."]
     steps: Int[Array, "..."]
     cell: Int[Array, "..."] = eqx.field(default_factory=lambda: jnp.full((), -1, jnp.int32))
+    diffusivity: Float[Array, "..."] = eqx.field(default_factory=lambda: jnp.zeros(()))
 
     @property
     def ok(self) -> Bool[Array, "..."]:

@@ -60,6 +60,7 @@ def solve(
 
     Raises:
         ValueError: for wrong shapes, options or times that are known when the call is made.
+        TypeError: for a field or a stepper that is none, and for forward mode without `steps`.
         equinox.EquinoxRuntimeError: for failures found on the way, where `throw`.
     """
     stepper = SSPRK3() if stepper is None else stepper
@@ -96,7 +97,16 @@ def solve(
     if mesh is not None:
         states, status = on_mesh(_integrate, mesh, *inputs)
         return Solution(times, _raised(states, status, mesh) if throw else states, status)
-    states, status = _integrate(*inputs)
+    try:
+        states, status = _integrate(*inputs)
+    except TypeError as error:
+        # Raised where the loop meets the derivative; jvp of a compiled function meets it elsewhere.
+        if steps is None and "forward-mode" in str(error):
+            raise TypeError(
+                "solve expected steps= for forward-mode derivatives (jvp, jacfwd, hessian), got "
+                "none; pass steps=, or use reverse mode (grad, jacrev)."
+            ) from error
+        raise
     if throw:
         states = status.outcome.error_if(states, ~status.ok)
     return Solution(times, states, status)

@@ -58,3 +58,9 @@ def test_a_value_of_another_shape_is_refused():
 
 def test_integer_values_become_floating_leaves():
     assert jnp.issubdtype(Dirichlet(1).value.dtype, jnp.floating)
+
+
+@pytest.mark.parametrize("kind", [Dirichlet, Neumann])
+def test_values_that_are_not_finite_are_refused(kind):
+    with pytest.raises(ValueError, match="expected to be finite, got nan; correct the value"):
+        kind(jnp.array([0.0, jnp.nan]))

@@ -79,7 +79,12 @@ def test_the_draws_depend_on_the_seed_alone(tmp_path):
 
 def test_another_data_set_in_the_folder_is_refused(tmp_path):
     path = generate(problem(), tmp_path / "lines.zarr", count=4)
-    with pytest.raises(GenerationError, match="choose another path"):
+    with pytest.raises(
+        GenerationError, match=r"got seed 0 and not 1; choose another path, .*--overw"
+    ) as e:
+        generate(problem(), path, count=4, seed=1)
+    assert "precision" not in str(e.value)  # what agrees is left out
+    with pytest.raises(GenerationError, match=r"got inputs slope Uniform\(.*choose another path"):
         generate(problem(low=0.5), path, count=4)
     generate(problem(low=0.5), path, count=4, overwrite=True)
     (tmp_path / "other").mkdir()

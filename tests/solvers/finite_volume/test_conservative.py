@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,16 @@ from solvers import (
     minmod,
     solve,
 )
-from solvers.laws import Acoustics, Advection, Burgers, Diffusion, Euler, PorousMedium, Stefan
+from solvers.laws import (
+    AbstractLaw,
+    Acoustics,
+    Advection,
+    Burgers,
+    Diffusion,
+    Euler,
+    PorousMedium,
+    Stefan,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -289,3 +300,66 @@ def test_fluxes_that_do_not_fit_a_law_are_refused_with_those_that_do():
     )
     with pytest.raises(ValueError, match="0 <= entropy_fix <= 1, got 2"):
         Roe(entropy_fix=2.0)
+
+    class Plain(Pair):
+        """Two channels, without an exact flux."""
+
+    with pytest.raises(ValueError, match=r"or give the law godunov_flux\(left, right, axis\)"):
+        FiniteVolume(law=Plain(), grid=grid, boundary=Periodic(), riemann=Godunov())
+
+
+class Pair(AbstractLaw):
+    """Two channels at speed one, that diffuse."""
+
+    channels: ClassVar[int] = 2
+    has_convection: ClassVar[bool] = True
+    has_diffusion: ClassVar[bool] = True
+
+    def flux(self, u, axis=0):
+        return u
+
+    def max_wave_speed(self, u, axis=0):
+        return jnp.ones((), u.dtype)
+
+    def potential(self, u):
+        return u
+
+    def diffusivity(self, u):
+        return jnp.ones_like(u)
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "message"),
+    [
+        (
+            "flux",
+            lambda self, u, axis=0: u[0],
+            r"flux .* the shape of u, \(2, 8\), got shape \(8,\); keep",
+        ),
+        ("potential", lambda self, u: u[0], r"potential .* got shape \(8,\); keep the axis"),
+        ("source", lambda self, t, x, u: x[0], r"source .* got shape \(8,\); keep the axis"),
+        ("flux", lambda self, u, axis=0: None, "flux was expected to return an array, got None"),
+        (
+            "max_wave_speed",
+            lambda self, u, axis=0: u.T,
+            r"broadcasts .* got shape \(8, 2\); reduce",
+        ),
+        ("admissible", lambda self, u: u > 0, r"one number a cell, of shape \(8,\)"),
+        ("godunov_flux", lambda self, a, b, axis=0: a[0], r"godunov_flux .* got shape \(8,\)"),
+        ("to_primitive", lambda self, u: u[0], r"to_primitive .* got shape \(8,\)"),
+    ],
+)
+def test_members_of_a_law_that_return_other_shapes_are_refused(name, member, message):
+    grid = Grid.uniform(0.0, 1.0, 8)
+    FiniteVolume(law=Pair(), grid=grid, boundary=Periodic())
+    wrong = type(Pair)("Wrong", (Pair,), {name: member})
+    with pytest.raises(ValueError, match=message):
+        FiniteVolume(law=wrong(), grid=grid, boundary=Periodic())
+
+
+def test_parameters_that_vary_in_space_are_refused_when_the_field_is_built():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    build = lambda k: FiniteVolume(law=Diffusion(k), grid=grid, boundary=Periodic())
+    with pytest.raises(ValueError, match=r"got shape \(8,\); use jax.vmap .* none can vary"):
+        build(jnp.ones(8))
+    assert jax.vmap(build)(jnp.ones(8)).law.k.shape == (8,)

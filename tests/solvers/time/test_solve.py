@@ -24,7 +24,7 @@ from solvers import (
     solve,
     van_leer,
 )
-from solvers.laws import Advection, Burgers, Diffusion, Stefan
+from solvers.laws import Advection, AdvectionDiffusionReaction, Burgers, Diffusion, Stefan
 
 x64 = pytest.mark.usefixtures("x64")
 GRID = Grid.uniform(0.0, 1.0, 16)
@@ -273,10 +273,18 @@ def test_bad_options_are_refused_when_the_call_is_made(options, message):
 
 def test_bad_states_are_refused_when_the_call_is_made():
     field = FiniteVolume(law=Burgers(), grid=GRID, boundary=Periodic())
-    with pytest.raises(ValueError, match=r"got \(16,\); use jax.vmap for batches, u\[None\]"):
+    with pytest.raises(ValueError, match=r"got \(16,\); use u\[None\] to add the channel axis"):
         solve(field, jnp.zeros(16), t1=1.0)
+    with pytest.raises(ValueError, match=r"got \(1, 15\); average onto the grid's 16 cells"):
+        solve(field, jnp.zeros((1, 15)), t1=1.0)
     with pytest.raises(ValueError, match="floating-point type, got int32"):
         solve(field, jnp.zeros((1, 16), jnp.int32), t1=1.0)
+
+
+def test_forward_mode_without_steps_names_the_remedy():
+    run = lambda a: solve(rod(0.1, a, 0.0)[0], jnp.asarray(SINE, jnp.float32) * a, t1=0.01).states
+    with pytest.raises(TypeError, match=r"expected steps= for forward-mode .* pass steps=, or use"):
+        jax.jacfwd(run)(jnp.float32(1.0))
 
 
 @x64
@@ -307,13 +315,31 @@ def test_traced_parameters_that_make_the_equation_ill_posed_are_reported(steps):
     u0 = jnp.asarray(SINE, jnp.float32)
 
     @jax.jit
-    def outcome(k):
-        field = FiniteVolume(law=Diffusion(k), grid=GRID, boundary=Periodic())
-        return solve(field, u0, t1=0.01, steps=steps, throw=False).status.outcome
+    def status(k, speed):
+        law = AdvectionDiffusionReaction(velocity=speed, diffusivity=k)
+        field = FiniteVolume(law=law, grid=GRID, boundary=Periodic())
+        return solve(field, u0, t1=0.01, steps=steps, throw=False).status
 
-    assert outcome(0.1) == Outcome.success
-    assert outcome(-0.01) == Outcome.ill_posed
-    assert outcome(float("nan")) != Outcome.success
+    good = status(0.1, 1.0)
+    assert good.outcome == Outcome.success
+    assert good.diffusivity == 0
+    bad = status(-0.01, 1.0)
+    assert bad.outcome == Outcome.ill_posed
+    np.testing.assert_allclose(bad.diffusivity, -0.01, rtol=1e-6)  # single precision
+    assert "diffusivity" in Outcome[bad.outcome]
+    assert "wave speeds" not in Outcome[bad.outcome]
+    assert status(float("nan"), 1.0).outcome != Outcome.success
+
+
+def test_a_wave_speed_that_is_not_finite_is_told_from_a_diffusivity():
+    class Endless(Burgers):
+        def max_wave_speed(self, u, axis=0):
+            return jnp.full_like(u, jnp.inf)
+
+    field = FiniteVolume(law=Endless(), grid=GRID, boundary=Periodic(), riemann=Godunov())
+    status = solve(field, jnp.asarray(SINE, jnp.float32), t1=0.01, throw=False).status
+    assert status.outcome == Outcome.wave_speed
+    assert status.steps == 1
 
 
 def test_the_clock_does_not_matter_in_single_precision():
