@@ -17,6 +17,15 @@ from jaxsci.operators import (
     StreamFunction,
     from_flax,
 )
+from jaxsci.operators.video import (
+    E3DLSTM,
+    ConvLSTM,
+    Persistence,
+    PhyDNet,
+    PredRNN,
+    Rainformer,
+    UNet,
+)
 from solvers import Grid
 from solvers.incompressible import StaggeredGrid
 
@@ -68,10 +77,42 @@ OPERATORS = {
     "Flax NNX": (from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), fields(16)),
 }
 
+SMALL = {"time_out": 2, "channels": 1, "width": 4}
+RECURRENT = SMALL | {"depth": 1, "kernel": 3, "patch": 2}
 
-@pytest.fixture(params=OPERATORS)
-def case(request):
-    return OPERATORS[request.param]
+# name: forecaster of video, its options; the slow ones are many layers to compile
+VIDEO = {
+    "ConvLSTM": (ConvLSTM, RECURRENT),
+    "PredRNN": (PredRNN, RECURRENT),
+    "U-Net": (UNet, SMALL | {"time_in": 2, "depth": 1}),
+}
+SLOW_VIDEO = {
+    "PhyDNet": (PhyDNet, SMALL | {"residual": (), "kernel": 3}),
+    "E3D-LSTM": (E3DLSTM, RECURRENT),
+    "Rainformer": (
+        Rainformer,
+        SMALL | {"time_in": 2, "head_size": 2, "window": 2, "patch": 2, "levels": 2},
+    ),
+}
+
+
+def frames():
+    return (jax.random.normal(jax.random.key(1), (3, 2, 8, 8, 1)),)
+
+
+@pytest.fixture(
+    params=[
+        *OPERATORS,
+        *VIDEO,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_VIDEO),
+    ]
+)
+def case(request, filled):
+    if request.param in OPERATORS:
+        return OPERATORS[request.param]
+    forecaster, options = (VIDEO | SLOW_VIDEO)[request.param]
+    # Jitted, as layer by layer each of their operations would be compiled on its own.
+    return eqx.filter_jit(filled(forecaster, **options)), frames()
 
 
 def output(operator, *inputs):
@@ -111,3 +152,10 @@ def test_calls_are_deterministic(case):
     operator, batch = case
     one = [x[0] for x in batch]
     np.testing.assert_array_equal(output(operator, *one), output(operator, *one))
+
+
+def test_persistence_is_a_forecaster_without_parameters():
+    batch = frames()[0]
+    together = jax.vmap(Persistence(time_out=2))(batch)
+    np.testing.assert_array_equal(together, batch[:, [-1, -1]])
+    assert not jax.tree.leaves(Persistence(time_out=2))

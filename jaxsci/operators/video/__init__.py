@@ -1,0 +1,11 @@
+"""Forecasters of video: `(time, height, width, channels)` in and out, one sample a call."""
+
+from .conv_lstm import ConvLSTM as ConvLSTM
+from .e3d_lstm import E3DLSTM as E3DLSTM
+from .persistence import Persistence as Persistence
+from .phydnet import PhyDNet as PhyDNet
+from .predrnn import PredRNN as PredRNN
+from .rainformer import Rainformer as Rainformer
+from .recurrent import AbstractRecurrentForecaster as AbstractRecurrentForecaster
+from .recurrent import Forcing as Forcing
+from .unet import UNet as UNet
