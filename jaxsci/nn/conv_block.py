@@ -5,7 +5,7 @@ r"""Convolution, group normalisation and a leaky rectifier, the layer of most co
 μ_g and σ_g² are the mean and the variance over all points and all channels of a group. One sample is normalised
 on its own, so that nothing depends on its batch, unlike with batch normalisation.
 
-Reference: Wu and He, Group Normalization, ECCV 2018, arXiv:1803.08494, equations 1, 2 and 6.
+Reference: Wu and He, Group Normalization, ECCV 2018, arXiv:1803.08494, section 3.
 """
 
 import math

@@ -6,6 +6,7 @@ Training may go on giving true frames after the context, at random times (schedu
 NeurIPS 2015, arXiv:1506.03099), which is what `Forcing` says.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
@@ -94,15 +95,15 @@ class AbstractRecurrentForecaster(eqx.Module):
         start = (state, jnp.zeros_like(frames[0]))
         return from_patches(jax.lax.scan(step, start, (frames, given))[1], self.patch)
 
+    @abstractmethod
     def _start(self, steps: int, space: tuple[int, ...], dtype) -> Any:
         """The state before the first of so many frames of this size."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _step(
         self, state: Any, frame: Float[Array, "rows columns patch_channels"]
     ) -> tuple[Any, Float[Array, "rows columns patch_channels"]]:
         """The state after a frame, and the prediction of the next one, both in patches."""
-        raise NotImplementedError
 
     def _checked(self, frames: Any, name: str, time: int | None) -> Array:
         return checked_frames(
