@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .cuboid.dense import Dense, TokenNorm
+from .cuboid.dense import Dense, TokenNorm, at_least_single
 
 Frames = Float[Array, "T H W channels"]
 
@@ -78,7 +78,7 @@ class FrameNorm(eqx.Module):
 
     def __call__(self, x: Frames) -> Frames:
         """Normalise each frame; statistics at least in single precision."""
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(at_least_single(x.dtype))
         wide = wide.reshape(x.shape[0], -1, self.groups, x.shape[-1] // self.groups)
         centred = wide - wide.mean(axis=(1, 3), keepdims=True)
         scale = jax.lax.rsqrt((centred**2).mean(axis=(1, 3), keepdims=True) + 1e-5)

@@ -12,6 +12,7 @@ from jaxsci.operators import (
     FNO,
     AttentiveNeuralProcess,
     BoundaryCorrectedFNO,
+    Earthformer,
     FluxForm,
     LowRankNeuralOperator,
     StreamFunction,
@@ -36,6 +37,21 @@ def ends(*space):
 def functions():
     x = jax.random.uniform(jax.random.key(2), (3, 8, 2))
     return x, x[..., :1], x[:, ::-1]
+
+
+def earthformer():
+    frames = (2, 8, 8, 2)
+    return Earthformer(
+        shape_in=frames,
+        shape_out=frames,
+        base=8,
+        heads=2,
+        depth=(1,),
+        pattern="full",
+        decoder_globals=True,
+        num_globals=2,
+        key=jax.random.key(0),
+    )
 
 
 def stream():
@@ -63,6 +79,7 @@ OPERATORS = {
         AttentiveNeuralProcess(dims=2, width=8, heads=2, key=jax.random.key(0)),
         functions(),
     ),
+    "Earthformer": (earthformer(), (jax.random.normal(jax.random.key(1), (3, 2, 8, 8, 2)),)),
     "flux form": (FluxForm(fno(4), Grid.uniform(0.0, 16.0, 16), dt=0.1), fields(16)),
     "stream function": (stream(), fields(8, 10)),
     "Flax NNX": (from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), fields(16)),

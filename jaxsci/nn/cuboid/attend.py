@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .dense import at_least_single
 from .dropout import HashDropout, Seed
 
 # Far below any score, and finite: a token that may see nothing gets numbers, which are dropped later.
@@ -31,8 +32,8 @@ class Part(NamedTuple):
 
 def part(
     q: Float[Array, "*batch queries d"],
-    k: Float[Array, "*batch keys d"],
-    v: Float[Array, "*batch keys e"],
+    k: Float[Array, "*shared keys d"],
+    v: Float[Array, "*shared keys e"],
     *,
     bias: Float[Array, "*any queries keys"] | None = None,
     seen: Bool[Array, "*every _queries keys"] | None = None,
@@ -40,7 +41,7 @@ def part(
     seed: Seed | None = None,
 ) -> Part:
     """Weigh one group of keys and values; queries are scaled already."""
-    wide = jnp.promote_types(q.dtype, jnp.float32)
+    wide = at_least_single(q.dtype)
     scores = jnp.einsum("...qd,...kd->...qk", q, k, preferred_element_type=wide)
     if bias is not None:
         scores = scores + bias.astype(wide)

@@ -43,6 +43,11 @@ class Dense(eqx.Module):
         return y.reshape(*x.shape[:-1], -1)
 
 
+def at_least_single(dtype: jnp.dtype) -> jnp.dtype:
+    """The precision of sums over many numbers of this one."""
+    return jnp.dtype(jnp.float32) if jnp.finfo(dtype).bits < 32 else dtype
+
+
 class TokenNorm(eqx.Module):
     """Layer norm of every token, with a scale and an offset per channel.
 
@@ -57,7 +62,7 @@ class TokenNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*tokens channels"]) -> Float[Array, "*tokens channels"]:
         """Normalise each token; statistics at least in single precision."""
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(at_least_single(x.dtype))
         centred = wide - wide.mean(axis=-1, keepdims=True)
         scale = jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
         y = (centred * scale).astype(x.dtype)

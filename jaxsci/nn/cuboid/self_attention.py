@@ -12,7 +12,8 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from .attend import Part, collapse, combine, part
 from .chunks import chunk_count, over_chunks
@@ -159,7 +160,7 @@ class CuboidSelfAttention(eqx.Module):
             found = combine([local, other])
             # For the vectors the tokens of a chunk are one group.
             k, v = (a.swapaxes(0, 1).reshape(self.heads, -1, a.shape[-1]) for a in (k, v))
-            there = None if valid is None else valid.reshape(1, 1, -1)
+            there = None if valid is None else jnp.asarray(valid).reshape(1, 1, -1)
             part_of_vectors = part(
                 shared.queries, k, v, seen=there, dropout=self.dropout, seed=derived(seed, 2)
             )
@@ -190,6 +191,8 @@ def lookup(
     return jnp.moveaxis(table[index], -1, 0)
 
 
-def same_region(queries: Array, keys: Array) -> Array:
+def same_region(
+    queries: Int[Array | np.ndarray, "count queries"], keys: Int[Array | np.ndarray, "count keys"]
+) -> Bool[Array, "count 1 queries keys"]:
     """Which tokens may see each other, (cuboids, 1, queries, keys)."""
     return (jnp.asarray(queries)[:, :, None] == jnp.asarray(keys)[:, None, :])[:, None]
