@@ -17,7 +17,8 @@ from ...nn.cuboid.stack import key_per
 from ...nn.frames import PatchMerge
 from .recipe import Recipe, Shape
 
-Memory = list[tuple[Float[Array, "T h w c"], Float[Array, "P c"] | None]]
+# Sizes differ from level to level, hence no names.
+Memory = list[tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _"] | None]]
 PATCH = (2, 2)
 
 

@@ -128,7 +128,7 @@ call = eqx.filter_jit(lambda model, *films, **options: model(*films, **options))
 
 
 def test_two_levels_forecast_and_dropout_needs_a_key():
-    model = small(depth=(1, 1), pattern="video_swin_2x2", num_globals=2)
+    model = small(depth=(1, 1), pattern="full", num_globals=2)
     x = film()
     y = call(model, x)
     assert y.shape == (2, 9, 8, 1)
