@@ -111,6 +111,7 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 bench: $(INSTALLED) ## What the library claims about speed, measured on this machine
 	$(RUN) experiments.speed.projection
 	$(RUN) experiments.speed.boon
+	$(RUN) experiments.speed.earthformer
 	$(RUN) experiments.speed.spectral
 
 docs: $(VENV)/.docs ## The documentation, into docs/_build/html

@@ -5,8 +5,11 @@ import os
 # Small factorisations spin all of OpenBLAS' threads against XLA's: 100 times slower on two busy cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jaxtyping
+import numpy as np
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -33,3 +36,33 @@ def unchecked():
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture
+def filled():
+    """Modules with weights of NumPy's making, `filled(cls, **options)`: nothing is compiled for them."""
+
+    def build(cls, *, dtype=np.float32, scale=0.3, **options):
+        rng = np.random.default_rng(0)
+        module = eqx.filter_eval_shape(lambda k: cls(key=k, **options), jax.random.key(0))
+
+        def fill(leaf):
+            if not isinstance(leaf, jax.ShapeDtypeStruct):
+                return leaf
+            return jnp.asarray(scale * rng.standard_normal(leaf.shape), dtype)
+
+        return jax.tree.map(fill, module)
+
+    return build
+
+
+@pytest.fixture
+def parameters():
+    """The number of parameters of `cls(**options)`, without building it."""
+
+    def count(cls, **options):
+        module = eqx.filter_eval_shape(lambda k: cls(key=k, **options), jax.random.key(0))
+        leaves = jax.tree.leaves(module)
+        return sum(leaf.size for leaf in leaves if isinstance(leaf, jax.ShapeDtypeStruct))
+
+    return count

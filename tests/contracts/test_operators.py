@@ -9,12 +9,20 @@ from flax import nnx
 
 from jaxsci.constraints import DirichletEnds, NeumannEnds, PeriodicEnds
 from jaxsci.operators import (
+    E3DLSTM,
     FNO,
     AttentiveNeuralProcess,
     BoundaryCorrectedFNO,
+    ConvLSTM,
+    Earthformer,
     FluxForm,
     LowRankNeuralOperator,
+    Persistence,
+    PhyDNet,
+    PredRNN,
+    Rainformer,
     StreamFunction,
+    UNet,
     from_flax,
 )
 from solvers import Grid
@@ -36,6 +44,21 @@ def ends(*space):
 def functions():
     x = jax.random.uniform(jax.random.key(2), (3, 8, 2))
     return x, x[..., :1], x[:, ::-1]
+
+
+def earthformer():
+    frames = (2, 2, 8, 6)
+    return Earthformer(
+        shape_in=frames,
+        shape_out=frames,
+        base=8,
+        heads=2,
+        depth=(1,),
+        pattern="full",
+        decoder_globals=True,
+        num_globals=2,
+        key=jax.random.key(0),
+    )
 
 
 def stream():
@@ -63,15 +86,48 @@ OPERATORS = {
         AttentiveNeuralProcess(dims=2, width=8, heads=2, key=jax.random.key(0)),
         functions(),
     ),
+    "Earthformer": (earthformer(), (jax.random.normal(jax.random.key(1), (3, 2, 2, 8, 6)),)),
     "flux form": (FluxForm(fno(4), Grid.uniform(0.0, 16.0, 16), dt=0.1), fields(16)),
     "stream function": (stream(), fields(8, 10)),
     "Flax NNX": (from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0))), fields(16)),
 }
 
+SMALL = {"time_out": 2, "channels": 1, "width": 4}
+RECURRENT = SMALL | {"depth": 1, "kernel": 3, "patch": 2}
 
-@pytest.fixture(params=OPERATORS)
-def case(request):
-    return OPERATORS[request.param]
+# name: forecaster of video, its options; the slow ones are many layers to compile
+VIDEO = {
+    "ConvLSTM": (ConvLSTM, RECURRENT),
+    "PredRNN": (PredRNN, RECURRENT),
+    "U-Net": (UNet, SMALL | {"time_in": 2, "depth": 1}),
+}
+SLOW_VIDEO = {
+    "PhyDNet": (PhyDNet, SMALL | {"residual": (), "kernel": 3}),
+    "E3D-LSTM": (E3DLSTM, RECURRENT),
+    "Rainformer": (
+        Rainformer,
+        SMALL | {"time_in": 2, "head_size": 2, "window": 2, "patch": 2, "levels": 2},
+    ),
+}
+
+
+def frames():
+    return (jax.random.normal(jax.random.key(1), (3, 2, 1, 8, 8)),)
+
+
+@pytest.fixture(
+    params=[
+        *OPERATORS,
+        *VIDEO,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_VIDEO),
+    ]
+)
+def case(request, filled):
+    if request.param in OPERATORS:
+        return OPERATORS[request.param]
+    forecaster, options = (VIDEO | SLOW_VIDEO)[request.param]
+    # Jitted, as layer by layer each of their operations would be compiled on its own.
+    return eqx.filter_jit(filled(forecaster, **options)), frames()
 
 
 def output(operator, *inputs):
@@ -111,3 +167,10 @@ def test_calls_are_deterministic(case):
     operator, batch = case
     one = [x[0] for x in batch]
     np.testing.assert_array_equal(output(operator, *one), output(operator, *one))
+
+
+def test_persistence_is_a_forecaster_without_parameters():
+    batch = frames()[0]
+    together = jax.vmap(Persistence(time_out=2))(batch)
+    np.testing.assert_array_equal(together, batch[:, [-1, -1]])
+    assert not jax.tree.leaves(Persistence(time_out=2))

@@ -1,0 +1,152 @@
+r"""Convolutions of fields whose channels come last, in one to three dimensions.
+
+    y(s) = b + Σ_u W(u) x(s + u),     W(u) ∈ R^{C_in × C_out}
+
+As everywhere in machine learning this is a correlation: the kernel is not turned over. Channels come last
+because this is how video comes, and because the convolutions of XLA on CPUs want them there. Depthwise ones
+are slow there and are not offered.
+"""
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._checks import check_key, whole
+
+
+def convolve(
+    x: Float[Array, "*space in_channels"],
+    weight: Float[Array, "*kernel in_channels out_channels"],
+    *,
+    stride: int = 1,
+    upsample: int = 1,
+    periodic: bool = False,
+) -> Float[Array, "*space_out out_channels"]:
+    """Convolve one sample, padded so that a stride of 1 keeps its size.
+
+    A kernel of even size k reaches k/2 points ahead and k/2 − 1 points back.
+
+    Args:
+        x: the field.
+        weight: the kernel.
+        stride: every how many points the output is wanted.
+        upsample: points of the output to one of the input, with zeros put between: the transposed
+            convolution with this stride.
+        periodic: whether the field goes on periodically instead of with zeros.
+    """
+    kernel = weight.shape[:-2]
+    if set(kernel) == {1} and stride == upsample == 1:
+        # A matrix product: quicker to compile and to run than a convolution.
+        y = x.reshape(-1, x.shape[-1]) @ weight.reshape(weight.shape[-2:]).astype(x.dtype)
+        return y.reshape(*x.shape[:-1], -1)
+    pad = [((k - 1) // 2, k // 2 + upsample - 1) for k in kernel]
+    if periodic:
+        x = jnp.pad(x, [*pad, (0, 0)], mode="wrap")
+        pad = [(0, 0)] * len(kernel)
+    axes = "DHW"[-len(kernel) :]
+    y = jax.lax.conv_general_dilated(
+        x[None],
+        weight.astype(x.dtype),
+        window_strides=[stride] * len(kernel),
+        padding=pad,
+        lhs_dilation=[upsample] * len(kernel),
+        dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
+    )
+    return y[0]
+
+
+class Conv(eqx.Module):
+    """A convolution with a bias.
+
+    Args:
+        in_channels: C_in.
+        out_channels: C_out.
+        kernel: size along every axis, one to three of them.
+        stride: every how many points the output is wanted.
+        upsample: the stride of a transposed convolution; see `convolve`.
+        periodic: whether the field goes on periodically instead of with zeros.
+        bias: whether a constant is added to each output channel.
+        key: random key of the initial weights, uniform in ±1/√(C_in · points of the kernel).
+
+    Raises:
+        ValueError: a size that is not positive, or a periodic transposed convolution.
+        TypeError: a key that is none.
+    """
+
+    weight: Float[Array, "*kernel in_channels out_channels"]
+    bias: Float[Array, " out_channels"] | None
+    stride: int = eqx.field(static=True)
+    upsample: int = eqx.field(static=True)
+    periodic: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        stride: int = 1,
+        upsample: int = 1,
+        periodic: bool = False,
+        bias: bool = True,
+        key: PRNGKeyArray,
+    ):
+        in_channels = whole("Conv", "in_channels", in_channels)
+        out_channels = whole("Conv", "out_channels", out_channels)
+        if not 1 <= len(kernel) <= 3:
+            raise ValueError(
+                f"Conv expected a kernel of one to three axes, got {tuple(kernel)}; write kernel=(3, 3) for "
+                "images."
+            )
+        kernel = tuple(whole("Conv", "kernel", k) for k in kernel)
+        self.stride = whole("Conv", "stride", stride)
+        self.upsample = whole("Conv", "upsample", upsample)
+        if periodic and upsample > 1:
+            raise ValueError(
+                f"Conv expected no upsampling of a periodic field, got upsample={upsample}; use a "
+                "pointwise map and `from_patches`."
+            )
+        check_key("Conv", key)
+        weight_key, bias_key = jax.random.split(key)
+        bound = 1 / math.sqrt(in_channels * math.prod(kernel))
+        shape = (*kernel, in_channels, out_channels)
+        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
+        self.bias = (
+            jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound)
+            if bias
+            else None
+        )
+        self.periodic = periodic
+
+    def __call__(
+        self, x: Float[Array, "*space in_channels"]
+    ) -> Float[Array, "*space_out out_channels"]:
+        """Apply the convolution to one sample.
+
+        Raises:
+            ValueError: another number of axes or channels.
+        """
+        axes, channels = self.weight.ndim - 2, self.weight.shape[-2]
+        if x.ndim != axes + 1 or x.shape[-1] != channels:
+            raise ValueError(
+                f"Conv expected {axes} axes and {channels} channels behind them, got x of shape {x.shape}; "
+                "use jax.vmap for batches."
+            )
+        y = convolve(
+            x, self.weight, stride=self.stride, upsample=self.upsample, periodic=self.periodic
+        )
+        return y if self.bias is None else y + self.bias.astype(x.dtype)
+
+
+def odd(who: str, name: str, value: int) -> int:
+    """A kernel size that has a middle."""
+    value = whole(who, name, value)
+    if value % 2 == 0:
+        raise ValueError(
+            f"{who} expected {name} to be odd, got {value}; an even kernel moves the image."
+        )
+    return value

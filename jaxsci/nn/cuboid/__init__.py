@@ -1,0 +1,10 @@
+"""Cuboid attention: attention inside local, dilated and shifted cuboids of a space-time field."""
+
+from .cross_attention import CuboidCrossAttention as CuboidCrossAttention
+from .patterns import cross_pattern as cross_pattern
+from .patterns import self_pattern as self_pattern
+from .plan import Cuboid as Cuboid
+from .plan import CuboidPlan as CuboidPlan
+from .self_attention import CuboidSelfAttention as CuboidSelfAttention
+from .stack import CuboidCrossStack as CuboidCrossStack
+from .stack import CuboidStack as CuboidStack

@@ -1,0 +1,3 @@
+"""Earthformer, a space-time transformer of cuboid attention."""
+
+from .model import Earthformer as Earthformer

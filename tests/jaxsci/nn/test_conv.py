@@ -1,0 +1,100 @@
+"""Convolutions against sums written out, their transposes, and the blocks around them."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsci.nn import Conv, ConvBlock, GroupNorm, from_patches, to_patches
+from jaxsci.nn.conv import convolve
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("kernel", [(3, 5), (2, 3, 1), (1, 1)])
+def test_convolution_is_the_sum_of_its_definition(kernel, periodic):
+    space = (4, 5, 3)[: len(kernel)]
+    x, w = normal(*space, 2), normal(*kernel, 2, 3, seed=1)
+    expected = np.zeros((*space, 3))
+    for s in itertools.product(*map(range, space)):
+        for u in itertools.product(*map(range, kernel)):
+            at = np.array(s) + u - (np.array(kernel) - 1) // 2
+            if periodic:
+                at = at % space
+            elif (at < 0).any() or (at >= space).any():
+                continue
+            expected[s] += x[tuple(at)] @ w[u]
+    y = convolve(jnp.asarray(x), jnp.asarray(w), periodic=periodic)
+    # Double precision, sums of 30 terms of order one.
+    np.testing.assert_allclose(y, expected, atol=1e-13)
+
+
+@pytest.mark.usefixtures("x64")
+def test_upsampling_is_the_transpose_of_a_stride():
+    x, y = jnp.asarray(normal(8, 6, 2)), jnp.asarray(normal(4, 3, 3, seed=1))
+    w = jnp.asarray(normal(3, 3, 2, 3, seed=2))
+    turned = jnp.swapaxes(w[::-1, ::-1], 2, 3)
+    strided, upsampled = convolve(x, w, stride=2), convolve(y, turned, upsample=2)
+    assert strided.shape == y.shape
+    assert upsampled.shape == x.shape
+    # Round-off of sums of some 300 terms.
+    np.testing.assert_allclose(jnp.sum(strided * y), jnp.sum(x * upsampled), rtol=1e-12)
+
+
+def test_group_normalisation_is_that_of_equinox(filled):
+    x = jnp.asarray(normal(4, 5, 6), jnp.float32)
+    norm = GroupNorm(channels=6, groups=3)
+    ours = eqx.tree_at(lambda n: (n.scale, n.shift), norm, (x[0, 0], x[1, 1]))
+    theirs = eqx.tree_at(lambda n: (n.weight, n.bias), eqx.nn.GroupNorm(3, 6), (x[0, 0], x[1, 1]))
+    expected = jnp.moveaxis(theirs(jnp.moveaxis(x, -1, 0)), 0, -1)
+    # Single precision; the variances are computed in another way.
+    np.testing.assert_allclose(ours(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_is_its_parts(filled):
+    block = filled(ConvBlock, in_channels=2, out_channels=24, slope=0.2)
+    assert block.norm.groups == 8
+    x = jnp.asarray(normal(4, 4, 2), jnp.float32)
+    v = block.norm(block.conv(x))
+    np.testing.assert_array_equal(block(x), jnp.where(v >= 0, v, 0.2 * v))
+
+
+def test_patches_go_into_channels_and_back():
+    x = jnp.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3).astype(float)
+    y = to_patches(x, 2)
+    assert y.shape == (2, 2, 3, 12)
+    # Channel (a · p + b) · C + c of point (i, j) is channel c of the point (p i + a, p j + b).
+    assert y[1, 1, 2, (1 * 2 + 0) * 3 + 2] == x[1, 2 * 1 + 1, 2 * 2 + 0, 2]
+    np.testing.assert_array_equal(from_patches(y, 2), x)
+
+
+def test_what_does_not_fit_is_refused(key):
+    conv = Conv(in_channels=2, out_channels=1, kernel=(3, 3), key=key)
+    with pytest.raises(ValueError, match=r"2 axes and 2 channels .* got x of shape \(4, 4, 3\)"):
+        conv(jnp.ones((4, 4, 3)))
+    with pytest.raises(ValueError, match="one to three axes"):
+        Conv(in_channels=2, out_channels=1, kernel=(), key=key)
+    with pytest.raises(ValueError, match="kernel to be a whole number >= 1, got 0"):
+        Conv(in_channels=2, out_channels=1, kernel=(3, 0), key=key)
+    with pytest.raises(ValueError, match="no upsampling of a periodic field"):
+        Conv(in_channels=2, out_channels=1, kernel=(3, 3), upsample=2, periodic=True, key=key)
+    with pytest.raises(ValueError, match="groups to divide the channels"):
+        GroupNorm(channels=6, groups=4)
+    with pytest.raises(ValueError, match="multiples of 2, got 3 and 4"):
+        to_patches(jnp.ones((3, 4, 1)), 2)
+    with pytest.raises(ValueError, match="multiple of 4, got 3"):
+        from_patches(jnp.ones((3, 4, 3)), 2)
+
+
+def test_initial_weights_have_the_bound_of_their_fan_in(key):
+    conv = Conv(in_channels=4, out_channels=50, kernel=(5, 5), key=key)
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(conv))
+    # 5000 uniform draws come within a hundredth of the bound.
+    assert 0.99 * 0.1 < largest <= 0.1
