@@ -116,6 +116,5 @@ def test_the_bed_can_be_found_by_its_gradient():
 
 def test_a_bed_of_another_shape_is_refused():
     law = ShallowWater(9.81, bathymetry=jnp.zeros(5))
-    field = FiniteVolume(law=law, grid=Grid.uniform(0.0, 1.0, 8), boundary=Wall())
     with pytest.raises(ValueError, match=r"bathymetry of the shape \(8,\) of the grid, got \(5,\)"):
-        field(0.0, jnp.ones((2, 8)))
+        FiniteVolume(law=law, grid=Grid.uniform(0.0, 1.0, 8), boundary=Wall())

@@ -134,7 +134,6 @@ def test_own_loop_with_a_ragged_last_batch_compiles_once(problem, key):
             state, _ = step(state, batch, key)
     assert int(state.step) == 6
     assert len(traces) == 1
-    assert step._cache_size() == 1
     # The count can fail: batches that are not padded trace a second time.
     x, y = problem.arrays
     step(state, ((x[:7], y[:7]), jnp.ones(7)), key)

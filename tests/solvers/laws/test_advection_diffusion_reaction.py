@@ -59,9 +59,8 @@ def test_species_react_and_diffuse_each_at_its_rate():
 
 def test_parameters_that_do_not_fit_are_refused():
     law = AdvectionDiffusionReaction(diffusivity=jnp.ones(3))
-    field = FiniteVolume(law=law, grid=Grid.uniform(0.0, 1.0, 8), boundary=Periodic())
     with pytest.raises(ValueError, match=r"diffusivity to be a scalar or of shape \(1,\), one"):
-        field(0.0, jnp.ones((1, 8)))
+        FiniteVolume(law=law, grid=Grid.uniform(0.0, 1.0, 8), boundary=Periodic())
     with pytest.raises(ValueError, match="whole number of species >= 1, got 0"):
         AdvectionDiffusionReaction(species=0)
     with pytest.raises(TypeError, match="expected the reaction Fisher"):
