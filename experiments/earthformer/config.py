@@ -70,12 +70,12 @@ class FilmConfig:
             )
 
 
-def _presets(data: Data, paper: FilmConfig) -> dict[str, FilmConfig]:
+def _presets(data: Data, smallest: Data, paper: FilmConfig) -> dict[str, FilmConfig]:
     return {
         "smoke": FilmConfig(
             seeds=(0,),
-            data=replace(data, size=16, time_in=4, time_out=4, train=32, test=8),
-            network=Network(base=8, vectors=2, width=8),
+            data=replace(smallest, size=16, time_in=3, time_out=3, train=10, test=10),
+            network=Network(base=8, depth=(1,), vectors=2, width=8),
             rivals=("U-Net",),
             steps=4,
             batch=4,
@@ -94,5 +94,9 @@ _NBODY = FilmConfig(
     batch=32,
     optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=12_500, weight_decay=1e-5),
 )
-NBODY = _presets(NBody(), _NBODY)
-FLOW = _presets(Kolmogorov(), replace(_NBODY, data=Kolmogorov(size=64, train=5000)))
+NBODY = _presets(NBody(), NBody(), _NBODY)
+FLOW = _presets(
+    Kolmogorov(),
+    Kolmogorov(refinement=1, spin_up=1.0),
+    replace(_NBODY, data=Kolmogorov(size=64, train=5000)),
+)

@@ -22,6 +22,7 @@ class Kolmogorov(Data):
         viscosity: ν.
         wavenumber: k of the force sin k y.
         scale: unit of the vorticity.
+        spin_up: time before the first frame, in which the random start is forgotten.
     """
 
     size: int = 32
@@ -30,6 +31,7 @@ class Kolmogorov(Data):
     viscosity: float = 0.02
     wavenumber: int = 4
     scale: float = 3.0
+    spin_up: float = 10.0
 
     def films(self, count: int, *, key: PRNGKeyArray) -> Float[Array, "films time 1 size size"]:
         """Solve for films, a few at a time."""
@@ -39,6 +41,7 @@ class Kolmogorov(Data):
             interval=self.interval,
             viscosity=self.viscosity,
             wavenumber=self.wavenumber,
+            spin_up=self.spin_up,
         )
 
         def film(key):

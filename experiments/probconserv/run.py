@@ -193,16 +193,21 @@ def draw(
         title=f"{title}, t = {problem.compared_at:g}",
     )
     plots.save(axes, out / "profile.png")
-    # Early in a training no profile may have a shock; the table says so, and there is nothing to draw.
+    if case.front is not None:
+        draw_shock(compared, case, title, out)
+    draw_over_time(problem, case, networks, title, out, key)
+
+
+def draw_shock(compared: Mapping[str, dist.Normal], case: Case, title: str, out: Path) -> None:
+    """Where the profiles have their shocks."""
+    assert case.front is not None
     shocks = {name: np.asarray(evaluate.shock(p.mean, case)) for name, p in compared.items()}
-    if case.front is not None and any(np.isfinite(found).any() for found in shocks.values()):
+    # Early in a training no profile may have one; the table says so, and there is nothing to draw.
+    if any(np.isfinite(found).any() for found in shocks.values()):
         axes = plots.histogram(
-            shocks,
-            truth=float(case.front),
-            title=f"Shock over the contexts, {title}",
+            shocks, truth=float(case.front), title=f"Shock over the contexts, {title}"
         )
         plots.save(axes, out / "shock.png")
-    draw_over_time(problem, case, networks, title, out, key)
 
 
 def draw_over_time(
