@@ -1,5 +1,6 @@
 """Sequences of frames in rows: what was given, what came, and what each model forecast."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -88,9 +89,9 @@ def frame_rows(
                 if name in ("input", "target"):
                     ahead_by = index + 1 if name == "target" else index + 1 - len(given)
                     cell.set_title(_signed(ahead_by * interval))
-            row[0].set_ylabel(name)
-            # Beside the first picture, also where the row begins further to the right.
-            row[0].yaxis.set_label_coords(-0.06, 0.5)
+            # Horizontal and in short lines: long names would run into the rows beside.
+            lines = textwrap.fill(name, 12, break_long_words=False)
+            row[0].set_ylabel(lines, rotation=0, ha="right", va="center")
         assert image is not None  # there is at least one frame
         flat = [cell for row in axes for cell in row]
         shown = np.concatenate([given.ravel(), *(frames.ravel() for frames in rows.values())])

@@ -78,7 +78,7 @@ def new_grid(
     rows: int, columns: int, *, width: float = 1.1, aspect: float = 1.0
 ) -> list[list[Axes]]:
     """Rows of equal axes on a figure of their own, each so many inches wide, for pictures."""
-    size = (width * columns + 1.2, width * aspect * rows + 0.5)
+    size = (width * columns + 2.0, width * aspect * rows + 0.5)
     with style():
         figure = _Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
