@@ -88,6 +88,8 @@ def check_against_dense_elimination(kernel, space, axis, atol):
     z = y.copy()
     z[last] += x_flat[last] - inverse_n @ (k @ y)[last]
     out = jax.jit(lambda x: eliminate_ends(kernel, x, axis=axis))(x).ravel()
+    # Nearly singular blocks make large values, up to 200 here, whose digits end earlier.
+    atol = atol * max(1.0, np.abs(k @ z).max())
     np.testing.assert_allclose(out, k @ z, rtol=0, atol=atol)
     np.testing.assert_allclose(out[first], reduced @ x_flat[first], rtol=0, atol=atol)
     np.testing.assert_allclose(out[last], block(last, last) @ x_flat[last], rtol=0, atol=atol)
