@@ -18,8 +18,6 @@ from .cuboid import self_pattern as self_pattern
 from .eidetic_lstm import EideticLSTMCell as EideticLSTMCell
 from .feature_balance import FeatureBalance as FeatureBalance
 from .frames import Enlarge as Enlarge
-from .frames import FrameConv as FrameConv
-from .frames import FrameNorm as FrameNorm
 from .frames import PatchMerge as PatchMerge
 from .kernel import AbstractKernel as AbstractKernel
 from .low_rank import LowRankKernel as LowRankKernel

@@ -12,29 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-
-class Dropout(eqx.Module):
-    """Zero a share `rate` of the entries and rescale the rest; the identity without a key.
-
-    Randomness is asked for by handing over a key, never by a mode that stays switched on.
-    """
-
-    rate: float = eqx.field(static=True)
-
-    def __check_init__(self):
-        if not 0 <= self.rate < 1:
-            raise ValueError(
-                f"Dropout expected a rate in [0, 1), got {self.rate}; it is the share of entries to "
-                "drop, as in 0.1."
-            )
-
-    def __call__(self, x: Float[Array, "..."], *, key: PRNGKeyArray | None) -> Float[Array, "..."]:
-        """Drop entries of `x` where a key is given."""
-        if key is None or self.rate == 0:
-            return x
-        # 16 random bits an entry: half the work of a uniform float, the rate right to 1e-5.
-        keep = jax.random.bits(key, x.shape, jnp.uint16) >= round(self.rate * 2**16)
-        return jnp.where(keep, x / (1 - self.rate), 0)
+from .dropout import Dropout, derived, seed_of
 
 
 class CrossAttention(eqx.Module):
@@ -120,11 +98,11 @@ class SelfAttentionBlock(eqx.Module):
         self, x: Float[Array, "tokens width"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "tokens width"]:
         """Update every token from all of them."""
-        keys = (None, None) if key is None else jax.random.split(key)
-        attended = self.dropout(self.attention(x, x, x), key=keys[0])
+        seed = seed_of(key)
+        attended = self.dropout(self.attention(x, x, x), seed=seed)
         x = jax.vmap(self.norms[0])(x + attended)
         refined = _tokens(self.out, jax.nn.relu(_tokens(self.hidden, x)))
-        return jax.vmap(self.norms[1])(x + self.dropout(refined, key=keys[1]))
+        return jax.vmap(self.norms[1])(x + self.dropout(refined, seed=derived(seed, 1)))
 
 
 def _tokens(layer: eqx.nn.Linear, x: Float[Array, "tokens in"]) -> Float[Array, "tokens out"]:

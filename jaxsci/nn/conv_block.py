@@ -50,10 +50,12 @@ class GroupNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*space channels"]) -> Float[Array, "*space channels"]:
         """Normalise one sample."""
-        grouped = x.reshape(-1, self.groups, x.shape[-1] // self.groups)
+        # Statistics at least in single precision.
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        grouped = wide.reshape(-1, self.groups, x.shape[-1] // self.groups)
         centred = grouped - grouped.mean(axis=(0, 2), keepdims=True)
         variance = jnp.square(centred).mean(axis=(0, 2), keepdims=True)
-        normal = (centred * jax.lax.rsqrt(variance + 1e-5)).reshape(x.shape)
+        normal = (centred * jax.lax.rsqrt(variance + 1e-5)).astype(x.dtype).reshape(x.shape)
         return normal * self.scale.astype(x.dtype) + self.shift.astype(x.dtype)
 
 
@@ -62,7 +64,8 @@ class ConvBlock(eqx.Module):
 
     Args:
         in_channels: channels of the input.
-        out_channels: channels of the output; in 16 groups, or in fewer if 16 does not divide them.
+        out_channels: channels of the output.
+        groups: groups of the normalisation; 16 by default, or fewer if 16 does not divide the channels.
         kernel: size of the kernel on both axes.
         stride: every how many points the output is wanted.
         upsample: points of the output to one of the input, on both axes.
@@ -80,6 +83,7 @@ class ConvBlock(eqx.Module):
         *,
         in_channels: int,
         out_channels: int,
+        groups: int | None = None,
         kernel: int = 3,
         stride: int = 1,
         upsample: int = 1,
@@ -96,7 +100,7 @@ class ConvBlock(eqx.Module):
             periodic=periodic,
             key=key,
         )
-        self.norm = GroupNorm(channels=out_channels, groups=math.gcd(out_channels, 16))
+        self.norm = GroupNorm(channels=out_channels, groups=groups or math.gcd(out_channels, 16))
         self.slope = slope
 
     def __call__(

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ..dropout import Dropout, Seed
 from .dense import at_least_single
-from .dropout import HashDropout, Seed
 
 # Far below any score, and finite: a token that may see nothing gets numbers, which are dropped later.
 HIDDEN = -1e18
@@ -37,7 +37,7 @@ def part(
     *,
     bias: Float[Array, "*any queries keys"] | None = None,
     seen: Bool[Array, "*every _queries keys"] | None = None,
-    dropout: HashDropout,
+    dropout: Dropout,
     seed: Seed | None = None,
 ) -> Part:
     """Weigh one group of keys and values; queries are scaled already."""

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dropout import Seed, derived
+from ..dropout import Seed, derived
 
 # Numbers of one chunk's activations on a CPU: with the four times wider hidden layer they fill a few MB.
 CACHED = 2**18

@@ -15,10 +15,10 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..dropout import Dropout, Seed, derived, seed_of
 from .attend import combine, part
 from .chunks import chunk_count, over_chunks
 from .dense import Dense, TokenNorm
-from .dropout import HashDropout, Seed, derived, seed_of
 from .fused import fused, has_fused
 from .global_vectors import join_heads, scale, split_heads
 from .plan import Cuboid, CuboidPlan, Padding, triple
@@ -51,7 +51,7 @@ class CuboidCrossAttention(eqx.Module):
     bias: Float[Array, "offsets heads"]
     vector_query: Dense | None
     vector_key_value: Dense | None
-    dropout: HashDropout
+    dropout: Dropout
     heads: int = eqx.field(static=True)
     cuboid: Cuboid = eqx.field(static=True)
     frames: int = eqx.field(static=True)
@@ -83,7 +83,7 @@ class CuboidCrossAttention(eqx.Module):
         separate = vectors and separate
         self.vector_query = Dense(width, width, key=keys[4]) if separate else None
         self.vector_key_value = Dense(width, 2 * width, key=keys[5]) if separate else None
-        self.dropout = HashDropout(dropout)
+        self.dropout = Dropout(dropout)
         self.heads = heads
         self.cuboid = cuboid
         self.frames = frames

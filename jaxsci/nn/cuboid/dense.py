@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .dropout import HashDropout, Seed, derived
+from ..dropout import Dropout, Seed, derived
 
 
 class Dense(eqx.Module):
@@ -82,7 +82,7 @@ class FeedForward(eqx.Module):
     norm: TokenNorm
     hidden: Dense
     out: Dense
-    dropout: HashDropout
+    dropout: Dropout
     exact: bool = eqx.field(static=True)
 
     def __init__(self, width: int, *, dropout: float, exact: bool, key: PRNGKeyArray):
@@ -90,7 +90,7 @@ class FeedForward(eqx.Module):
         self.norm = TokenNorm(width)
         self.hidden = Dense(width, 4 * width, bias=True, key=hidden_key)
         self.out = Dense(4 * width, width, bias=True, key=out_key)
-        self.dropout = HashDropout(dropout)
+        self.dropout = Dropout(dropout)
         self.exact = exact
 
     def __call__(

@@ -15,9 +15,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..dropout import Dropout, Seed
 from .attend import Part, part
 from .dense import Dense, TokenNorm
-from .dropout import HashDropout, Seed
 
 
 class Heads(NamedTuple):
@@ -84,7 +84,7 @@ class GlobalVectors(eqx.Module):
         self,
         vectors: Float[Array, "vectors width"],
         *,
-        dropout: HashDropout,
+        dropout: Dropout,
         seed: Seed | None,
     ) -> Heads:
         """Keys, values and queries of the vectors."""

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from ..dropout import Dropout, Seed, derived, seed_of
 from .attend import Part, collapse, combine, part
 from .chunks import chunk_count, over_chunks
 from .dense import Dense, TokenNorm
-from .dropout import HashDropout, Seed, derived, seed_of
 from .fused import fused, has_fused
 from .global_vectors import GlobalVectors, Heads, join_heads, scale, split_heads
 from .plan import Cuboid, CuboidPlan, Padding, relative_index, triple
@@ -52,7 +52,7 @@ class CuboidSelfAttention(eqx.Module):
     out: Dense
     bias: Float[Array, "offsets heads"]
     vectors: GlobalVectors | None
-    dropout: HashDropout
+    dropout: Dropout
     heads: int = eqx.field(static=True)
     cuboid: Cuboid = eqx.field(static=True)
     padding: Padding = eqx.field(static=True)
@@ -89,7 +89,7 @@ class CuboidSelfAttention(eqx.Module):
                 self_attention=vector_attention,
                 key=vector_key,
             )
-        self.dropout = HashDropout(dropout)
+        self.dropout = Dropout(dropout)
         self.heads = heads
         self.cuboid = cuboid
         self.padding = padding

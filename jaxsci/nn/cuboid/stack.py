@@ -15,9 +15,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..dropout import derived, seed_of
 from .cross_attention import CuboidCrossAttention
 from .dense import FeedForward
-from .dropout import derived, seed_of
 from .plan import Cuboid, Padding
 from .self_attention import Compat, CuboidSelfAttention
 

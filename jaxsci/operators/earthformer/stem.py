@@ -10,30 +10,25 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ...nn.conv_block import ConvBlock
 from ...nn.cuboid.dense import Dense
-from ...nn.frames import Enlarge, FrameConv, FrameNorm, PatchMerge, merged
+from ...nn.frames import Enlarge, PatchMerge, merged
 
 Stage = tuple[int, tuple[int, int]]
 
 
-class ConvBlock(eqx.Module):
-    """Convolution, group norm with four channels a group, and leaky ReLU of slope 0.1."""
-
-    conv: FrameConv
-    norm: FrameNorm
-
-    def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKeyArray):
-        self.conv = FrameConv(in_channels, out_channels, key=key)
-        self.norm = FrameNorm(out_channels, groups=max(1, out_channels // 4))
-
-    def __call__(self, x: Float[Array, "T H W in"]) -> Float[Array, "T H W out"]:
-        """Apply to each frame."""
-        return jax.nn.leaky_relu(self.norm(self.conv(x)), 0.1)
-
-
 def _blocks(channels: int, out: int, count: int, key: PRNGKeyArray) -> tuple[ConvBlock, ...]:
-    keys = jax.random.split(key, count)
-    return tuple(ConvBlock(channels if i == 0 else out, out, key=k) for i, k in enumerate(keys))
+    """Convolutions, group norms with four channels a group, and leaky ReLUs of slope 0.1."""
+    return tuple(
+        ConvBlock(
+            in_channels=channels if i == 0 else out,
+            out_channels=out,
+            groups=max(1, out // 4),
+            slope=0.1,
+            key=k,
+        )
+        for i, k in enumerate(jax.random.split(key, count))
+    )
 
 
 class Stem(eqx.Module):
@@ -61,7 +56,7 @@ class Stem(eqx.Module):
         """Tokens of the frames."""
         for blocks, merge in zip(self.blocks, self.merges, strict=True):
             for block in blocks:
-                x = block(x)
+                x = jax.vmap(block)(x)
             x = merge(x)
         return x
 
@@ -109,5 +104,5 @@ class Head(eqx.Module):
         for enlarge, blocks in zip(self.enlarge, self.blocks, strict=True):
             x = enlarge(x)
             for block in blocks:
-                x = block(x)
+                x = jax.vmap(block)(x)
         return self.out(x)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsci.nn.attention import CrossAttention, Dropout, SelfAttentionBlock
+from jaxsci.nn.attention import CrossAttention, SelfAttentionBlock
 
 
 @pytest.mark.parametrize("heads", [1, 4])
@@ -35,16 +35,6 @@ def test_large_scores_do_not_overflow():
     assert jnp.all(jnp.isfinite(layer(tokens, tokens, tokens)))
 
 
-def test_dropout_keeps_the_mean_and_drops_its_share():
-    x = jnp.ones((200, 100))
-    dropped = Dropout(0.3)(x, key=jax.random.key(0))
-    share = float((dropped == 0).mean())
-    # 20,000 draws: a standard error of 0.0032, and five of them.
-    assert abs(share - 0.3) < 0.016
-    np.testing.assert_allclose(dropped[dropped > 0], 1 / 0.7, rtol=1e-6)
-    assert Dropout(0.3)(x, key=None) is x
-
-
 def test_block_is_equivariant_and_random_only_with_a_key():
     block = SelfAttentionBlock(width=8, heads=2, dropout=0.5, key=jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (6, 8))
@@ -57,8 +47,3 @@ def test_block_is_equivariant_and_random_only_with_a_key():
 def test_heads_must_divide_the_width(options):
     with pytest.raises(ValueError, match=r"heads to divide the width.*choose for example"):
         CrossAttention(**{"width": 8, "heads": 2, **options}, key=jax.random.key(0))
-
-
-def test_bad_rates_are_refused():
-    with pytest.raises(ValueError, match="share of entries"):
-        Dropout(1.0)

@@ -6,33 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsci.nn import Enlarge, FrameConv, FrameNorm, PatchMerge, PositionEmbedding
+from jaxsci.nn import Enlarge, PatchMerge, PositionEmbedding
 from jaxsci.nn.frames import nearest
 
 KEY = jax.random.key(0)
 X = jax.random.normal(jax.random.key(1), (2, 5, 4, 8))
-
-
-def test_convolution_is_that_of_each_frame():
-    ours = FrameConv(8, 3, key=KEY)
-    peer = eqx.nn.Conv2d(8, 3, 3, padding=1, key=KEY)
-    peer = eqx.tree_at(
-        lambda m: (m.weight, m.bias),
-        peer,
-        (ours.weight.transpose(3, 2, 0, 1), ours.bias[:, None, None]),
-    )
-    expected = jax.vmap(peer)(X.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    # Float32 sums of 72 terms.
-    np.testing.assert_allclose(ours(X), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_norm_is_the_group_norm_of_each_frame():
-    expected = jax.vmap(eqx.nn.GroupNorm(2, 8))(X.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(FrameNorm(8, groups=2)(X), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(
-        ValueError, match="groups to divide the channels, got channels=8 and groups=3"
-    ):
-        FrameNorm(8, groups=3)
 
 
 def test_patches_are_filled_up_with_zeros_and_laid_out_row_by_row():
@@ -53,7 +31,8 @@ def test_nearest_point_is_the_one_before():
 
 def test_enlarging_repeats_and_convolves():
     enlarge = Enlarge(8, 3, size=(10, 9), key=KEY)
-    np.testing.assert_array_equal(enlarge(X), enlarge.conv(nearest(X, (2, 10, 9))))
+    expected = jax.vmap(enlarge.conv)(nearest(X, (2, 10, 9)))
+    np.testing.assert_array_equal(enlarge(X), expected)
 
 
 @pytest.mark.parametrize("kind", ["t+h+w", "t+hw"])

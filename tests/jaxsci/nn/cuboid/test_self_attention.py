@@ -11,8 +11,8 @@ import pytest
 
 from jaxsci.nn import Cuboid, CuboidPlan, CuboidSelfAttention
 from jaxsci.nn.cuboid.attend import combine, part
-from jaxsci.nn.cuboid.dropout import HashDropout
 from jaxsci.nn.cuboid.fused import fused, has_fused
+from jaxsci.nn.dropout import Dropout
 
 spec = importlib.util.spec_from_file_location(
     "reference", pathlib.Path(__file__).with_name("reference.py")
@@ -247,7 +247,7 @@ def test_fused_kernels_are_given_the_same_attention(masked):
     seen = (jnp.arange(6)[:, None] // 3 == jnp.arange(6) // 3)[None, None] if masked else None
     if seen is not None:
         seen = jnp.broadcast_to(seen, (4, 1, 6, 6))
-    plain = combine([part(q, k, v, bias=bias, seen=seen, dropout=HashDropout(0.0))])
+    plain = combine([part(q, k, v, bias=bias, seen=seen, dropout=Dropout(0.0))])
     kernel = fused(q, k, v, bias=bias[None], seen=seen, implementation="xla")
     np.testing.assert_allclose(kernel, plain, rtol=1e-5, atol=1e-5)
     # No CPU has one, and single precision is never handed to it.

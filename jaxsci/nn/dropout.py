@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 Seed = UInt32[Array, "2"]
 
 
-class HashDropout(eqx.Module):
+class Dropout(eqx.Module):
     """Zero a share `rate` of the entries and rescale the rest; the identity without a seed.
 
     Args:

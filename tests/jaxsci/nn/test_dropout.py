@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsci.nn.cuboid.dropout import HashDropout, derived, seed_of
+from jaxsci.nn.dropout import Dropout, derived, seed_of
 
 ONES = jnp.ones((100, 200))
 
 
 def masks(seeds, rate=0.3):
-    return np.stack([np.asarray(HashDropout(rate)(ONES, seed=s)) > 0 for s in seeds])
+    return np.stack([np.asarray(Dropout(rate)(ONES, seed=s)) > 0 for s in seeds])
 
 
 def test_drops_its_share_and_rescales():
-    dropped = HashDropout(0.3)(ONES, seed=seed_of(jax.random.key(0)))
+    dropped = Dropout(0.3)(ONES, seed=seed_of(jax.random.key(0)))
     # 20,000 draws: a standard error of 0.0032, and five of them.
     assert abs(float((dropped == 0).mean()) - 0.3) < 0.016
     np.testing.assert_allclose(dropped[dropped > 0], 1 / 0.7, rtol=1e-6)
@@ -30,7 +30,7 @@ def test_seeds_rows_and_neighbours_are_independent():
 
 
 def test_follows_from_the_key_alone():
-    drop = jax.jit(lambda key: HashDropout(0.5)(ONES, seed=seed_of(key)))
+    drop = jax.jit(lambda key: Dropout(0.5)(ONES, seed=seed_of(key)))
     one, other = jax.random.split(jax.random.key(1))
     np.testing.assert_array_equal(drop(one), drop(one))
     assert np.any(drop(one) != drop(other))
@@ -39,11 +39,11 @@ def test_follows_from_the_key_alone():
 
 
 def test_without_a_seed_nothing_is_dropped():
-    assert HashDropout(0.3)(ONES, seed=None) is ONES
+    assert Dropout(0.3)(ONES, seed=None) is ONES
     assert seed_of(None) is None
     assert derived(None, 1) is None
 
 
 def test_bad_rates_are_refused():
     with pytest.raises(ValueError, match="share of entries"):
-        HashDropout(1.0)
+        Dropout(1.0)
