@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import whole
 from .conv import Conv
+from .precision import at_least_single
 
 
 class GroupNorm(eqx.Module):
@@ -51,7 +52,7 @@ class GroupNorm(eqx.Module):
     def __call__(self, x: Float[Array, "*space channels"]) -> Float[Array, "*space channels"]:
         """Normalise one sample."""
         # Statistics at least in single precision.
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(at_least_single(x.dtype))
         grouped = wide.reshape(-1, self.groups, x.shape[-1] // self.groups)
         centred = grouped - grouped.mean(axis=(0, 2), keepdims=True)
         variance = jnp.square(centred).mean(axis=(0, 2), keepdims=True)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..dropout import Dropout, Seed
-from .dense import at_least_single
+from ..precision import at_least_single
 
 # Far below any score, and finite: a token that may see nothing gets numbers, which are dropped later.
 HIDDEN = -1e18

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dropout import Dropout, Seed, derived
+from ..precision import at_least_single
 
 
 class Dense(eqx.Module):
@@ -41,11 +42,6 @@ class Dense(eqx.Module):
         if self.bias is not None:
             y = y + self.bias.astype(x.dtype)
         return y.reshape(*x.shape[:-1], -1)
-
-
-def at_least_single(dtype: jnp.dtype) -> jnp.dtype:
-    """The precision of sums over many numbers of this one."""
-    return jnp.dtype(jnp.float32) if jnp.finfo(dtype).bits < 32 else dtype
 
 
 class TokenNorm(eqx.Module):
