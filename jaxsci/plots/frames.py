@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 
 from .style import label, new_grid, style
 
@@ -51,19 +52,7 @@ def frame_rows(
     """
     given, came = np.asarray(inputs), np.asarray(target)
     rows = {"target": came} | {name: np.asarray(f) for name, f in (forecasts or {}).items()}
-    for name, frames in {"the inputs": given, **rows}.items():
-        expected = given if name == "the inputs" else came
-        if frames.ndim != 3 or not frames.size or frames.shape[1:] != given.shape[1:]:
-            raise ValueError(
-                f"frame_rows expected {name} of shape (time, height, width) = (time, "
-                f"{', '.join(map(str, given.shape[1:]))}), got {frames.shape}; select one sample and "
-                "channel."
-            )
-        if len(frames) != len(expected):
-            raise ValueError(
-                f"frame_rows expected {len(expected)} frames of {name}, as of the target, got "
-                f"{len(frames)}; forecast the same times."
-            )
+    _check(given, rows)
     low, high = limits or _range(given, came)
     if not low < high:
         raise ValueError(f"frame_rows expected increasing limits, got {(low, high)}; swap them.")
@@ -72,44 +61,72 @@ def frame_rows(
     axes = new_grid(1 + len(rows), width, aspect=given.shape[1] / given.shape[2])
     figure = axes[0][0].get_figure(root=True)
     assert figure is not None  # axes are always on a figure until they are removed
-    drawn: list[tuple[str, np.ndarray, Sequence[int], int]] = [
-        ("input", given, back, width - len(back))
-    ]
-    drawn += [(name, frames, ahead, 0) for name, frames in rows.items()]
-    image = None
     with style():
-        for row, (name, frames, chosen, skip) in zip(axes, drawn, strict=True):
-            for cell in row:
-                cell.set(xticks=[], yticks=[], facecolor="#bbbbbb")
-                cell.grid(False)
-                cell.set_frame_on(False)
-            for cell, index in zip(row[skip:], chosen, strict=False):
-                cell.set_frame_on(True)
-                image = cell.imshow(frames[index], vmin=low, vmax=high, cmap=cmap, origin="upper")
-                if name in ("input", "target"):
-                    ahead_by = index + 1 if name == "target" else index + 1 - len(given)
-                    cell.set_title(_signed(ahead_by * interval))
-            # Horizontal and in short lines: long names would run into the rows beside.
-            lines = textwrap.fill(name, 12, break_long_words=False)
-            row[0].set_ylabel(lines, rotation=0, ha="right", va="center")
-        assert image is not None  # there is at least one frame
+        norm = Normalize(low, high)
+        _draw_row(axes[0], "input", given[back], norm, cmap, skip=width - len(back))
+        for row, (name, frames) in zip(axes[1:], rows.items(), strict=True):
+            _draw_row(row, name, frames[ahead], norm, cmap)
+        _name_times(axes[0][width - len(back) :], (back + 1 - len(given)) * interval)
+        _name_times(axes[1], (ahead + 1) * interval)
         flat = [cell for row in axes for cell in row]
-        shown = np.concatenate([given.ravel(), *(frames.ravel() for frames in rows.values())])
-        beyond = (bool((shown < low).any()), bool((shown > high).any()))
+        shown = [given, *rows.values()]
+        beyond = (any((f < low).any() for f in shown), any((f > high).any() for f in shown))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-        bar = label(quantity, unit)
-        figure.colorbar(image, ax=flat, label=bar, shrink=0.8, extend=extend.get(beyond, "neither"))
+        figure.colorbar(
+            axes[-1][0].get_images()[0],
+            ax=flat,
+            label=label(quantity, unit),
+            shrink=0.8,
+            extend=extend.get(beyond, "neither"),
+        )
         figure.suptitle(title or label("time after the last input", time_unit), fontsize=9)
     return axes
+
+
+def _check(given: np.ndarray, rows: Mapping[str, np.ndarray]) -> None:
+    """Refuse frames that are not those of the inputs and of the target's times."""
+    for name, frames in {"the inputs": given, **rows}.items():
+        if frames.ndim != 3 or not frames.size or frames.shape[1:] != given.shape[1:]:
+            raise ValueError(
+                f"frame_rows expected {name} of shape (time, height, width) = (time, "
+                f"{', '.join(map(str, given.shape[1:]))}), got {frames.shape}; select one sample and "
+                "channel."
+            )
+    for name, frames in rows.items():
+        if len(frames) != len(rows["target"]):
+            raise ValueError(
+                f"frame_rows expected {len(rows['target'])} frames of {name}, as of the target, got "
+                f"{len(frames)}; forecast the same times."
+            )
+
+
+def _draw_row(
+    row: Sequence[Axes], name: str, frames: np.ndarray, norm: Normalize, cmap: str, *, skip: int = 0
+) -> None:
+    for cell in row:
+        cell.set(xticks=[], yticks=[], facecolor="#bbbbbb")
+        cell.grid(False)
+        cell.set_frame_on(False)
+    for cell, frame in zip(row[skip:], frames, strict=False):
+        cell.set_frame_on(True)
+        cell.imshow(frame, norm=norm, cmap=cmap, origin="upper")
+    # Horizontal and in short lines: long names would run into the rows beside.
+    lines = textwrap.fill(name, 12, break_long_words=False)
+    row[0].set_ylabel(lines, rotation=0, ha="right", va="center")
+
+
+def _name_times(row: Sequence[Axes], times: np.ndarray) -> None:
+    for cell, time in zip(row, times, strict=False):
+        cell.set_title(_signed(time))
 
 
 def _signed(time: float) -> str:
     return f"{time:+g}".replace("-", "−") if time else "0"
 
 
-def _chosen(count: int, columns: int) -> list[int]:
+def _chosen(count: int, columns: int) -> np.ndarray:
     """Evenly spaced numbers that end with the last."""
-    return [int(i) for i in np.unique(np.linspace(count - 1, 0, min(count, columns)).round())]
+    return np.unique(np.linspace(count - 1, 0, min(count, columns)).round()).astype(int)
 
 
 def _range(*arrays: np.ndarray) -> tuple[float, float]:

@@ -164,7 +164,7 @@ def test_rows_of_frames_share_one_scale_and_end_with_the_last():
     assert [cell.get_title() for cell in rows[1]] == ["+5", "+20", "+35", "+50"]
     figure = rows[0][0].figure
     assert figure.axes[-1].get_ylabel() == "u [mm/h]"
-    assert every[-1].colorbar.extend == "max"  # one model is too bright
+    assert pictures[-1][0][0].colorbar.extend == "max"  # one model is too bright
     assert figure.get_suptitle() == "time after the last input [min]"
 
 
