@@ -86,16 +86,17 @@ tables: $(INSTALLED) ## Write the numbers of record into the documents
 
 # Compiling takes most of the time of quick tests and smoke runs. What they check holds without
 # optimisation too; `make test-all` and `make reproduce` compile as a user does.
-test test-lowest smoke: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
+test test-lowest smoke: export XLA_FLAGS ?= --xla_backend_optimization_level=0 \
+	--xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false
 
 test: $(INSTALLED) ## The tests that take seconds each
-	$(RUN) pytest -n $(JOBS) -m "not slow"
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED) ## All tests
-	$(RUN) pytest -n $(JOBS)
+	$(RUN) pytest -n $(JOBS) --dist loadfile
 
 test-lowest: $(LOWEST)/.installed ## The tests with the lowest versions that are supported
-	$(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow"
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 check: $(INSTALLED) ## Style, types, layers, and that the documents' numbers are those of record
 	$(RUN) ruff check .

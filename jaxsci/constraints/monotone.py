@@ -79,8 +79,11 @@ def _pooled(y: Float[Array, " n"], scale: Float[Array, " n"]) -> Bool[Array, " f
         joined, _ = state
         number = block_numbers(joined)
         level = (block_sums(precision * y, number) / block_sums(precision, number))[number]
-        more = joined | (jnp.diff(level) <= 0)
-        return more, jnp.any(more != joined)
+        return joined | (jnp.diff(level) <= 0), jnp.sum(joined)
 
-    start = (jnp.zeros(y.size - 1, bool), jnp.array(True))
-    return lax.while_loop(lambda state: state[1], pool, start)[0]
+    def growing(state):
+        # Of the joints that were handed on, as in `positive_cells`: then the loop ends whatever is rounded how.
+        joined, before = state
+        return jnp.sum(joined) > before
+
+    return lax.while_loop(growing, pool, pool((jnp.zeros(y.size - 1, bool), 0)))[0]

@@ -79,8 +79,13 @@ def positive_cells(
         active, _ = state
         fewer = active & (moved(active) > 0)
         # A total far below the digits of the field would round all cells to zero.
-        fewer = jnp.where(jnp.any(fewer) | (total <= 0), fewer, active)
-        return fewer, jnp.any(fewer != active)
+        return jnp.where(jnp.any(fewer) | (total <= 0), fewer, active), jnp.sum(active)
+
+    def shrinking(state):
+        # Of the cells that were handed on: a compiler may form `fewer` twice, each with its own rounding,
+        # and comparing it where it is made may then go on without end.
+        active, before = state
+        return jnp.sum(active) < before
 
     everything = jnp.ones(mean.shape, bool)
-    return lax.while_loop(lambda state: state[1], drop, (everything, jnp.array(True)))[0]
+    return lax.while_loop(shrinking, drop, drop((everything, 0)))[0]
