@@ -158,7 +158,7 @@ NBODY = _drawn(NBody(), NBody(), _NBODY)
 FLOW = _drawn(
     Kolmogorov(),
     Kolmogorov(refinement=1, spin_up=1.0),
-    replace(_NBODY, data=Kolmogorov(size=64, train=5000)),
+    replace(_NBODY, data=Kolmogorov(size=64, train=5000), steps=62_500, epochs=0),
 )
 
 # Published: 100 epochs of batches of 32, patience 20, no weight decay.
@@ -178,10 +178,10 @@ SEVIR = _observed(
     Storms(synthetic=True, pool=24, train=4),
     replace(
         _SEVIR,
-        data=Storms(pool=6, train=1200, validation=150, test=300),
+        data=Storms(pool=12, train=1000, validation=100, test=300, in_memory=True),
         network=Network(base=16, width=16),
         rivals=("U-Net", "ConvLSTM"),
-        epochs=4,
+        epochs=2,
         batch=8,
         pieces=1,
         learning_rate=2e-3,
@@ -205,11 +205,11 @@ ENSO = _observed(
     Nino(synthetic=True, models=((1, 3), (2, 3)), stride=4, train=4, validation=4, test=4),
     replace(
         _ENSO,
-        data=Nino(train=4000, validation=200),
+        data=Nino(train=1500, validation=200, test=400),
         network=Network(base=16, width=16),
         rivals=("U-Net", "ConvLSTM"),
-        epochs=4,
-        batch=16,
+        epochs=2,
+        batch=8,
         pieces=1,
         validate_every=1,
         learning_rate=1e-3,

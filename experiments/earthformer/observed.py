@@ -29,6 +29,7 @@ class Observed(Data):
         train: windows to train on, evenly chosen; 0 for all.
         validation: windows to stop the training by; 0 for all.
         test: windows to judge on; 0 for all.
+        in_memory: keep the windows that were read, where they are few and small.
     """
 
     NAME: ClassVar[str]
@@ -41,6 +42,7 @@ class Observed(Data):
     train: int = 0
     validation: int = 0
     test: int = 0
+    in_memory: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -72,7 +74,7 @@ class Observed(Data):
             raise ExperimentError(str(error)) from error
         windows = {part: found for part, (found, _) in opened.items()}
         limits = {"train": self.train, "validation": self.validation, "test": self.test}
-        chosen = {part: _evenly(found, limits[part]) for part, found in windows.items()}
+        chosen = {part: self._chosen(found, limits[part]) for part, found in windows.items()}
         counts = {f"{part} windows": float(len(found)) for part, found in chosen.items()}
         skipped = float(sum(count for _, count in opened.values()))
         row = SYNTHETIC if self.synthetic else DATA
@@ -91,6 +93,10 @@ class Observed(Data):
     def _described(self) -> str:
         """The layout of the files in words."""
 
+    def _chosen(self, films: Items, most: int) -> "_Chosen":
+        count = min(most, len(films)) if most else len(films)
+        return _Chosen(films, np.linspace(0, len(films) - 1, count).astype(int), self.in_memory)
+
     @property
     def _folder(self) -> Path:
         return Path(self.root).expanduser()
@@ -99,22 +105,23 @@ class Observed(Data):
 class _Chosen:
     """Some of the films; what cannot be read is the user's to mend."""
 
-    def __init__(self, films: Items, numbers: np.ndarray):
+    def __init__(self, films: Items, numbers: np.ndarray, keep: bool):
         self.films, self.numbers = films, numbers
+        self.kept: dict[int, Film] | None = {} if keep else None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> Film:
+        if self.kept is not None and index in self.kept:
+            return self.kept[index]
         try:
-            return self.films[int(self.numbers[index])]
+            film = self.films[int(self.numbers[index])]
         except DatasetError as error:
             raise ExperimentError(str(error)) from error
-
-
-def _evenly(films: Items, most: int) -> _Chosen:
-    count = min(most, len(films)) if most else len(films)
-    return _Chosen(films, np.linspace(0, len(films) - 1, count).astype(int))
+        if self.kept is not None:
+            self.kept[index] = film
+        return film
 
 
 def mean_square(statistics: Mapping[str, np.ndarray], factor: float) -> float:
