@@ -57,7 +57,8 @@ def train(config: FilmConfig, model, parts: Parts, out: Path, steps: int, key):
             log_every=max(steps // 100, 1),
             **options,
         )
-    except jax.errors.JaxRuntimeError as error:
+    except Exception as error:
+        # JAX wraps what a callback raises, in one class or another; the source knows what it was.
         failure = source.failure if isinstance(source, StreamSource) else None
         if failure is None:
             raise

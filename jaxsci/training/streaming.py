@@ -35,8 +35,8 @@ class Items(Protocol):
 class StreamSource(eqx.Module):
     """An endless stream of shuffled epochs over examples that are read one by one.
 
-    What cannot be read, or is not finite, ends the run: JAX raises an error of its own around it, and
-    `failure` is the error itself.
+    What cannot be read, or is not finite, ends the run: JAX raises an error of its own around it, a
+    `RuntimeError` or `ValueError`, and `failure` is the error itself.
 
     Args:
         items: random access to the examples; read from another thread than the caller's.

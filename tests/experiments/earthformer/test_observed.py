@@ -1,5 +1,6 @@
 """Storms and El Niño: missing files are named, synthetic ones are read as published ones, scores add up."""
 
+import json
 from dataclasses import replace
 
 import equinox as eqx
@@ -15,7 +16,7 @@ from experiments.earthformer.observed import DATA, SYNTHETIC
 from experiments.earthformer.run import NINO, STORMS
 from experiments.earthformer.storms import Storms
 from experiments.earthformer.synthetic import write_enso, write_sevir
-from experiments.earthformer.training import statistics
+from experiments.earthformer.training import statistics, train
 from jaxsci import cli, data
 from jaxsci.experiment import ExperimentError, run
 from jaxsci.experiment.runner import claims_of
@@ -185,6 +186,55 @@ def test_a_file_that_goes_bad_is_named(key, tmp_path):
     path.write_bytes(b"cut")
     with pytest.raises(ExperimentError, match="expected to read event"):
         parts.test[0]
+
+
+def test_few_windows_are_read_once(storms, key, tmp_path):
+    parts = Storms(root=str(storms), pool=24, train=3, in_memory=True).parts(key=key, out=tmp_path)
+    everything = Storms(root=str(storms), pool=24).parts(key=key, out=tmp_path).train
+    assert parts.train[1] is parts.train[1]
+    for ours, number in zip(parts.train, (0, 2, 5), strict=True):
+        np.testing.assert_array_equal(ours["input"], everything[number]["input"])
+
+
+class Scaled(eqx.Module):
+    """The last frame times a number."""
+
+    weight: jax.Array
+
+    def __call__(self, x, *, key=None):
+        del key
+        return self.weight * jnp.repeat(x[-1:], 12, axis=0)
+
+
+class Damaged:
+    """Films of which one cannot be read."""
+
+    def __init__(self, films):
+        self.films = films
+
+    def __len__(self):
+        return len(self.films)
+
+    def __getitem__(self, index):
+        if index == 3:
+            raise ExperimentError("Expected to read film 3, got nothing; fetch it again.")
+        return self.films[index]
+
+
+def test_the_best_by_validation_is_kept(storm_parts, key, tmp_path):
+    config = replace(SEVIR["smoke"], epochs=4, learning_rate=0.3)
+    trained = train(config, Scaled(jnp.asarray(0.5)), storm_parts, tmp_path, 12, key)
+    records = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    scores = {r["step"]: r["val_CSI-M"] for r in records if "val_CSI-M" in r}
+    assert list(scores) == [3, 6, 9, 12]
+    found = config.data.scores(statistics(config.data, trained, storm_parts.validation))
+    assert found["CSI-M"] == max(scores.values())
+
+
+def test_a_film_that_cannot_be_read_ends_the_training(storm_parts, key, tmp_path):
+    bad = storm_parts._replace(train=Damaged(storm_parts.train), validation=None)
+    with pytest.raises(ExperimentError, match="Expected to read film 3"):
+        train(SEVIR["smoke"], Scaled(jnp.asarray(0.5)), bad, tmp_path, 12, key)
 
 
 def test_wrong_options_are_refused():
