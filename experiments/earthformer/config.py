@@ -205,7 +205,7 @@ ENSO = _observed(
     Nino(synthetic=True, models=((1, 3), (2, 3)), stride=4, train=4, validation=4, test=4),
     replace(
         _ENSO,
-        data=Nino(train=1500, validation=200, test=400),
+        data=Nino(train=1000, validation=100, test=400),
         network=Network(base=16, width=16),
         rivals=("U-Net", "ConvLSTM"),
         epochs=2,
