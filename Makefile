@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PRESET ?= cpu
+OPTIONS ?=
 JOBS ?= 2
 VENV ?= .venv
 LOWEST := .venv-lowest
@@ -70,8 +71,8 @@ reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRES
 
 reproduce-solver-speed: $(PEERS)/.installed
 
-reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper)
-	$(RUN) jaxsci run $* --preset $(PRESET)
+reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; OPTIONS)
+	$(RUN) jaxsci run $* --preset $(PRESET) $(OPTIONS)
 
 smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \

@@ -1,18 +1,19 @@
 """Vorticity of two-dimensional turbulence that a wave of force keeps going."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from experiments.earthformer.films import Data
+from experiments.earthformer.films import Drawn
 from jaxsci.data import KolmogorovFlow
 from jaxsci.metrics import relative_l2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kolmogorov(Data):
+class Kolmogorov(Drawn):
     """Kolmogorov flow; the vorticity is divided by `scale`, about its deviation.
 
     Args:
@@ -57,9 +58,15 @@ class Kolmogorov(Data):
             jax.random.split(key, count)
         )
 
-    def scores(self, prediction, target) -> dict[str, float]:
-        """Errors relative to the fields, over all frames and in the last."""
-        errors = jax.vmap(jax.vmap(relative_l2))(prediction, target)
+    def statistics(self, prediction, film) -> dict[str, Any]:
+        """Errors relative to the fields."""
+        return super().statistics(prediction, film) | {
+            "relative L2": jax.vmap(relative_l2)(prediction, film["target"])
+        }
+
+    def scores(self, statistics) -> dict[str, float]:
+        """Relative errors over all frames, in the first and in the last."""
+        errors = statistics["relative L2"]
         return {
             "relative L2": float(errors.mean()),
             "relative L2, first frame": float(errors[:, 0].mean()),

@@ -32,10 +32,14 @@ def build(
     time, channels = data.time_out, 1
 
     def earthformer(vectors: int, key: PRNGKeyArray) -> eqx.Module:
-        shape = (1, data.size, data.size)
+        before, after = ((time, channels, *data.shape) for time in (data.time_in, data.time_out))
+        if network.preset:
+            return Earthformer.preset(
+                network.preset, shape_in=before, shape_out=after, num_globals=vectors, key=key
+            )
         return Earthformer(
-            shape_in=(data.time_in, *shape),
-            shape_out=(data.time_out, *shape),
+            shape_in=before,
+            shape_out=after,
             base=network.base,
             depth=network.depth,
             num_globals=vectors,
@@ -63,7 +67,7 @@ def build(
         "Rainformer": lambda k: Rainformer(
             time_in=data.time_in,
             width=width,
-            window=data.size // 8,
+            window=min(data.shape[0] // 8, 8),
             patch=patch,
             levels=2,
             head_size=min(width, 16),
@@ -73,7 +77,9 @@ def build(
         ),
     }
     ours = jax.random.fold_in(key, 0)
-    models = {EARTHFORMER: earthformer(network.vectors, ours), WITHOUT: earthformer(0, ours)}
+    models = {EARTHFORMER: earthformer(network.vectors, ours)}
+    if network.vectors:
+        models[WITHOUT] = earthformer(0, ours)
     for number, (name, make) in enumerate(makers.items(), 1):
         if name in rivals:
             models[name] = make(jax.random.fold_in(key, number))

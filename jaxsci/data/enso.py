@@ -36,10 +36,12 @@ class ENSO:
         folder: where ``CMIP_train.nc`` and ``CMIP_label.nc`` are.
         split: "train", "validation" (the last model but one), "test" (the last), or None for all.
         models: (number of models, years of each), in the order of the rows.
+        skip_corrupt: leave out models whose values are damaged, and list them in `skipped`.
 
     Attributes:
         latitudes: degrees north.
         longitudes: degrees east, from 0 to 360.
+        skipped: why models were left out, by their rows.
 
     Raises:
         DatasetError: files that are missing or cannot be opened, lack variables, have other dimensions or
@@ -53,6 +55,7 @@ class ENSO:
         *,
         split: str | None = None,
         models: Sequence[tuple[int, int]] = ((15, 151), (17, 140)),
+        skip_corrupt: bool = False,
     ):
         self.folder, self.split = Path(folder), split
         blocks = _blocks(models)
@@ -79,30 +82,38 @@ class ENSO:
             self.longitudes = longitudes[columns]
             self.latitudes = np.asarray(sst["lat"].values, float)
             self._check_grid()
+            self.skipped: dict[str, str] = {}
+            self._runs: list[tuple[np.ndarray, np.ndarray]] = []
             # One model at a time: the rows of all take three times the memory of the series.
-            self._sst = [
-                _series("sst", sst["sst"][block][..., columns].values, block)
-                for block in parts[split]
-            ]
-            self._nino = [
-                _series("nino", nino["nino"][block].values, block) for block in parts[split]
-            ]
+            for block in parts[split]:
+                try:
+                    frames = _series("sst", sst["sst"][block][..., columns].values, block)
+                    self._runs.append((frames, _series("nino", nino["nino"][block].values, block)))
+                except DatasetError as error:
+                    if not skip_corrupt:
+                        raise
+                    self.skipped[f"rows {block.start} to {block.stop - 1}"] = str(error)
+        if not self._runs:
+            raise DatasetError(
+                f"ENSO expected at least one model in split {split!r}, got none ({len(self.skipped)} "
+                "skipped); fetch the files again."
+            )
 
     def __len__(self) -> int:
         """Number of models."""
-        return len(self._sst)
+        return len(self._runs)
 
     def __repr__(self) -> str:
         return f"ENSO({str(self.folder)!r}, split={self.split!r}, models={len(self)})"
 
     def frames(self, index: int) -> int:
         """Number of months of a model."""
-        return len(self._sst[index])
+        return len(self._runs[index][0])
 
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """Months start to stop of one model: "frames", scaled, and "nino" in K."""
-        frames = encode_sst(self._sst[index][start:stop, None])
-        return {"frames": frames, "nino": self._nino[index][start:stop]}
+        sst, nino = self._runs[index]
+        return {"frames": encode_sst(sst[start:stop, None]), "nino": nino[start:stop]}
 
     def _check_grid(self) -> None:
         latitudes, longitudes = self.latitudes, self.longitudes

@@ -32,6 +32,8 @@ class Experiment(Generic[ConfigT]):
             field ``seeds: tuple[int, ...]``.
         run_seed: ``run_seed(config, seed, out)``, the metrics of one seed.
         baseline: the row of the trivial baseline; a result without it is refused.
+        check: ``check(config)`` raises an `ExperimentError` for what a run lacks, such as files of the user,
+            before anything is written; None checks nothing.
         figures: ``figures(config, results, out)`` draws over all seeds, where ``results[seed]`` are
             rows; None draws nothing.
 
@@ -46,6 +48,7 @@ class Experiment(Generic[ConfigT]):
     presets: Mapping[str, ConfigT]
     run_seed: Callable[[ConfigT, int, Path], Rows]
     baseline: str
+    check: Callable[[ConfigT], None] | None = None
     figures: Callable[[ConfigT, Mapping[int, Rows], Path], None] | None = None
 
     def __post_init__(self):

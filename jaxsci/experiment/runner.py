@@ -71,6 +71,8 @@ def run(
     standard = experiment.preset(preset)
     config = standard if config is None else config
     check_config(config, where=f"configuration of {experiment.name}")
+    if experiment.check is not None:
+        experiment.check(config)
     claims = claims_of(experiment, preset)
     if results.exists() and not results.is_dir():
         raise ExperimentError(

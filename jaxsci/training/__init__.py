@@ -15,3 +15,4 @@ from jaxsci.training.step import make_train_step as make_train_step
 from jaxsci.training.store import CheckpointError as CheckpointError
 from jaxsci.training.store import load_model as load_model
 from jaxsci.training.store import save_model as save_model
+from jaxsci.training.streaming import StreamSource as StreamSource

@@ -76,15 +76,7 @@ class ArraySource(eqx.Module):
         """
         if not isinstance(position, Tracer):
             position = whole("ArraySource", "position", position, 0)
-        n, size = self.size, self.batch_size
-        position = jnp.asarray(position, jnp.int32)
-        # With s = q n + r, s B = (q B) n + r B: epochs and offsets stay small where s B overflows.
-        offset = (position % n) * size
-        first_epoch = (position // n) * size + offset // n
-        element = offset % n + jnp.arange(size, dtype=jnp.int32)
-        epochs = first_epoch + jnp.arange(2 + (size - 1) // n, dtype=jnp.int32)
-        keys = jax.vmap(lambda epoch: round_keys(jax.random.fold_in(self.key, epoch)))(epochs)
-        index = permute(element % n, n, keys[element // n])
+        index = shuffled(position, self.size, self.batch_size, self.key)
         return jax.tree.map(lambda array: array[index], self.arrays)
 
 
@@ -106,6 +98,20 @@ class GeneratedSource(eqx.Module):
     def batch(self, position: Int[Array, ""] | int) -> PyTree[Array]:
         """Return batch number `position`."""
         return self.fn(jax.random.fold_in(self.key, position))
+
+
+def shuffled(
+    position: Int[Array, ""] | int, examples: int, batch_size: int, key: Array
+) -> Int[Array, " batch"]:
+    """Numbers of the examples of batch `position` in an endless stream of shuffled epochs."""
+    position = jnp.asarray(position, jnp.int32)
+    # With s = q n + r, s B = (q B) n + r B: epochs and offsets stay small where s B overflows.
+    offset = (position % examples) * batch_size
+    first_epoch = (position // examples) * batch_size + offset // examples
+    element = offset % examples + jnp.arange(batch_size, dtype=jnp.int32)
+    epochs = first_epoch + jnp.arange(2 + (batch_size - 1) // examples, dtype=jnp.int32)
+    keys = jax.vmap(lambda epoch: round_keys(jax.random.fold_in(key, epoch)))(epochs)
+    return permute(element % examples, examples, keys[element // examples])
 
 
 def epoch_batches(

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsci.training import ArraySource, GeneratedSource, Source
+from jaxsci.training import ArraySource, GeneratedSource, Source, StreamSource
 
 
 def _arrays(key):
@@ -22,7 +22,16 @@ def _generated(key):
     return GeneratedSource(lambda key: jax.random.normal(key, (4, 3)), key=key)
 
 
-SOURCES = {"arrays": _arrays, "one example": _one_example, "generated": _generated}
+def _stream(key):
+    return StreamSource(list(np.arange(33.0, dtype=np.float32).reshape(11, 3)), 4, key=key)
+
+
+SOURCES = {
+    "arrays": _arrays,
+    "one example": _one_example,
+    "generated": _generated,
+    "stream": _stream,
+}
 
 
 @pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())

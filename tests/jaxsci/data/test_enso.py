@@ -152,6 +152,21 @@ def test_other_files_are_refused(write, tmp_path):
         ENSO(folder, split="future", models=MODELS)
 
 
+def test_damaged_models_are_refused_or_skipped_and_counted(write):
+    sst, _ = runs()
+    bad = rows(sst)
+    bad[6, 30, 3, 40] = np.nan  # of the second model
+    folder = write(temperature=bad)
+    with pytest.raises(DatasetError, match="finite values in 'sst', rows 5 to 8"):
+        ENSO(folder, models=MODELS)
+    events = ENSO(folder, models=MODELS, skip_corrupt=True)
+    assert [events.frames(i) for i in range(len(events))] == [84, 72]
+    assert list(events.skipped) == ["rows 5 to 8"]
+    assert not ENSO(folder, models=MODELS, split="test", skip_corrupt=True).skipped
+    with pytest.raises(DatasetError, match=r"in split 'validation', got none \(1 skipped\)"):
+        ENSO(folder, models=MODELS, split="validation", skip_corrupt=True)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("h5py") is not None, reason="has h5py")
 def test_what_netcdf_4_needs_is_named(write):
     folder = write()

@@ -77,6 +77,18 @@ def test_another_configuration_is_refused_before_anything_runs(make, results, to
         run(make(run_seed=never), "cpu", changed, results=results)
 
 
+def test_what_a_run_lacks_is_refused_before_anything_is_written(make, results, toy):
+    def check(config):
+        if config.rate < 1:
+            raise ExperimentError(f"Expected a rate of at least 1, got {config.rate}; raise it.")
+
+    experiment = make(check=check)
+    with pytest.raises(ExperimentError, match=r"at least 1, got 0.1; raise it"):
+        run(experiment, "smoke", results=results)
+    assert not results.exists()
+    assert run(experiment, "smoke", toy.Config(seeds=(0,), rate=2.0), results=results).results
+
+
 def test_overwrite_deletes_what_was_there(make, results, toy):
     run(make(), "cpu", toy.Config(seeds=(0,)), results=results)
     stray = results / "toy" / "cpu" / "0" / "checkpoint"
