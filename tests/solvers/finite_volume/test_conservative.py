@@ -363,3 +363,17 @@ def test_parameters_that_vary_in_space_are_refused_when_the_field_is_built():
     with pytest.raises(ValueError, match=r"got shape \(8,\); use jax.vmap .* none can vary"):
         build(jnp.ones(8))
     assert jax.vmap(build)(jnp.ones(8)).law.k.shape == (8,)
+
+
+@pytest.mark.parametrize("boundary", [Neumann(0.5), Outflow()])
+def test_constant_fluxes_through_the_ends_are_not_compiled_to_padding(boundary):
+    """Loops over padding ask at every cell whether it is one; see `FiniteVolume._diffusive_flux`."""
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (8, 8))
+    field = FiniteVolume(law=Diffusion(0.1), grid=grid, boundary=boundary)
+
+    def stages(u):
+        return u + field(0.0, u + field(0.0, u))
+
+    program = jax.jit(stages).lower(jnp.ones((1, 8, 8))).compile().as_text()
+    assert " concatenate(" in program
+    assert " pad(" not in program
