@@ -20,8 +20,9 @@ parser.add_argument("--process", type=int)
 parser.add_argument("--port", type=int)
 ARGS = parser.parse_args()
 COUNT = 8 if ARGS.process is None else 4
-# Before jax starts.
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={COUNT}"
+# Before jax starts; beside the flags that make tests compile fast, if they are set.
+FLAGS = [os.environ.get("XLA_FLAGS", ""), f"--xla_force_host_platform_device_count={COUNT}"]
+os.environ["XLA_FLAGS"] = " ".join(FLAGS)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
