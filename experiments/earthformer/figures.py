@@ -26,20 +26,23 @@ def draw(
         statistics: of all films, by forecaster.
         out: folder of the figures.
     """
+    interval, unit = data.frame_time
     rows = plots.frame_rows(
         film["input"][:, 0],
         film["target"][:, 0],
         {name: forecast[:, 0] for name, forecast in forecasts.items()},
-        time_unit=data.unit,
+        interval=interval,
+        quantity=data.QUANTITY,
+        time_unit=unit,
     )
     plots.save(rows[0][0], out / "films.png")
     curves = {name: data.by_lead(found) for name, found in statistics.items()}
     quantity, first = next(iter(curves.values()))
     axes = plots.score_by_lead(
-        np.arange(1, first.size + 1),
+        interval * np.arange(1, first.size + 1),
         {name: curve for name, (_, curve) in curves.items()},
         quantity=quantity,
-        time_unit=data.unit,
+        time_unit=unit,
     )
     plots.save(axes, out / "lead.png")
     some = next(iter(statistics.values()))

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +48,8 @@ class Data(ABC):
         time_out: frames to predict.
     """
 
+    QUANTITY: ClassVar[str]
+
     time_in: int = 10
     time_out: int = 10
 
@@ -69,9 +71,9 @@ class Data(ABC):
         """Height and width of the frames."""
 
     @property
-    def unit(self) -> str:
-        """Unit of the time between frames."""
-        return "frames"
+    def frame_time(self) -> tuple[float, str]:
+        """Time from one frame to the next, and its unit."""
+        return 1.0, "frames"
 
     @abstractmethod
     def parts(self, *, key: PRNGKeyArray, out: Path) -> Parts:

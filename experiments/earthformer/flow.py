@@ -1,7 +1,7 @@
 """Vorticity of two-dimensional turbulence that a wave of force keeps going."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ class Kolmogorov(Drawn):
         scale: unit of the vorticity.
         spin_up: time before the first frame, in which the random start is forgotten.
     """
+
+    QUANTITY: ClassVar[str] = "scaled vorticity"
 
     size: int = 32
     refinement: int = 2

@@ -1,7 +1,7 @@
 """Three digits that attract each other: chaos of which everything is known."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -20,6 +20,8 @@ class NBody(Drawn):
         size: side of the frames; the canvas is twice as large.
         mnist: IDX file of MNIST's digits to use instead; "" for none.
     """
+
+    QUANTITY: ClassVar[str] = "brightness"
 
     size: int = 24
     mnist: str = ""

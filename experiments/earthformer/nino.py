@@ -31,6 +31,7 @@ class Nino(Observed):
         models: (number of models, years of each), in the order of the rows of the files.
     """
 
+    QUANTITY: ClassVar[str] = "scaled anomaly"
     NAME: ClassVar[str] = "ICAR-ENSO"
     HOME: ClassVar[str] = "the competition ICAR-ENSO at Tianchi"
     LAYOUT: ClassVar[tuple[str, ...]] = ("CMIP_train.nc", "CMIP_label.nc")
@@ -55,9 +56,9 @@ class Nino(Observed):
         return _LATITUDES.size, _LONGITUDES.size
 
     @property
-    def unit(self) -> str:
+    def frame_time(self) -> tuple[float, str]:
         """Frames are a month apart."""
-        return "months"
+        return 1.0, "months"
 
     def open(self, folder: Path, part: str) -> tuple[Windows, int]:
         """Windows of whole models."""

@@ -30,6 +30,7 @@ class Storms(Observed):
         pool: side of the blocks of which the largest value is kept, 3 in SEVIR-LR; 1 for all pixels.
     """
 
+    QUANTITY: ClassVar[str] = "scaled liquid"
     NAME: ClassVar[str] = "SEVIR"
     HOME: ClassVar[str] = "the SEVIR bucket of the AWS open data registry"
     LAYOUT: ClassVar[tuple[str, ...]] = ("CATALOG.csv", "data/vil")
@@ -55,9 +56,9 @@ class Storms(Observed):
         return self._pixels // self.pool, self._pixels // self.pool
 
     @property
-    def unit(self) -> str:
+    def frame_time(self) -> tuple[float, str]:
         """Frames of SEVIR-LR are ten minutes apart."""
-        return "10 min" if self.low_resolution else "5 min"
+        return (10.0 if self.low_resolution else 5.0), "min"
 
     def open(self, folder: Path, part: str) -> tuple[Windows, int]:
         """Windows of the events of a range of dates."""
