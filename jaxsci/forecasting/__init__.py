@@ -1,0 +1,25 @@
+"""Forecasting of many series: quantiles at all horizons, from seasonal naive to MQTransformer.
+
+Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_validate(frame, windows=, step=)`,
+`save(path)`, and `load(path)`.
+"""
+
+from .forecaster import DECILES as DECILES
+from .forecaster import Forecaster as Forecaster
+from .forecaster import load as load
+from .forking import ForkSource as ForkSource
+from .grid import ForecastGrid as ForecastGrid
+from .heads import FreeQuantiles as FreeQuantiles
+from .heads import IncrementalQuantiles as IncrementalQuantiles
+from .heads import NegativeBinomial as NegativeBinomial
+from .heads import QuantileFunction as QuantileFunction
+from .heads import StudentT as StudentT
+from .naive import Drift as Drift
+from .naive import SeasonalNaive as SeasonalNaive
+from .network import MQNetwork as MQNetwork
+from .neural import MLP as MLP
+from .neural import MQCNN as MQCNN
+from .neural import MQRNN as MQRNN
+from .neural import MQTransformer as MQTransformer
+from .panel import Panel as Panel
+from .panel import Schema as Schema

@@ -1,0 +1,166 @@
+"""Equally spaced dates: which number a date has, and what the calendar says of it.
+
+Forecasting needs dates as whole numbers, to count horizons and seasons. A `Calendar` is a first date and a
+spacing; it covers months and quarters, whose lengths differ, as well as hours, and plain counters.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Dates = np.ndarray
+
+# Harmonics of a cycle: two let a day or a week have two peaks of different height.
+_HARMONICS = 2
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Dates ``start + k spacing``, k = 0, 1, 2, ...
+
+    Attributes:
+        start: the first date, a `pandas.Timestamp`, or a whole number.
+        spacing: a pandas frequency such as "h", "D", "W-SUN", "MS", or a whole number.
+    """
+
+    start: Any
+    spacing: str | int
+
+    @classmethod
+    def of(cls, dates: pd.Series, groups: pd.Series, spacing: str | int | None) -> "Calendar":
+        """The calendar that all dates of a frame lie on.
+
+        Args:
+            dates: the column ``ds``.
+            groups: the column ``unique_id``; the spacing is that of the longest series, if it is not given.
+            spacing: see the class; None to infer it.
+
+        Raises:
+            ValueError: dates of another kind, or whose spacing cannot be inferred.
+        """
+        if pd.api.types.is_integer_dtype(dates.dtype):
+            if spacing is None:
+                gaps = np.diff(np.unique(dates.to_numpy()))
+                spacing = int(np.gcd.reduce(gaps)) if gaps.size else 1
+            if isinstance(spacing, str) or spacing < 1:
+                raise ValueError(
+                    f"Calendar expected a whole number as the spacing of whole dates, got {spacing!r}; leave "
+                    "freq out to infer it."
+                )
+            return cls(int(dates.min()), int(spacing))
+        if not pd.api.types.is_datetime64_dtype(dates.dtype):
+            raise ValueError(
+                f"Calendar expected ds as datetime64 without a time zone, or whole numbers, got {dates.dtype}; "
+                "convert it with pandas.to_datetime, and tz_localize(None)."
+            )
+        if spacing is None:
+            spacing = _inferred(dates, groups)
+        if isinstance(spacing, int):
+            raise ValueError(
+                f"Calendar expected a pandas frequency for dates, got {spacing}; use 'D' or 'h', for instance."
+            )
+        return cls(pd.Timestamp(dates.min()), spacing)
+
+    def positions(self, dates: pd.Series) -> np.ndarray:
+        """The numbers k of dates.
+
+        Raises:
+            ValueError: a date that is not on the calendar.
+        """
+        if isinstance(self.spacing, int):
+            offset = dates.to_numpy(np.int64) - self.start
+            numbers, rest = np.divmod(offset, self.spacing)
+            wrong = rest != 0
+        else:
+            if len(dates) == 0:
+                return np.zeros(0, np.int64)
+            known = pd.DatetimeIndex(dates)
+            # The first date may lie before `start`, in a frame that is forecast after another was learned.
+            first = min(known.min(), self.start)
+            line = pd.date_range(first, known.max(), freq=self.spacing)
+            numbers = line.get_indexer(known) - line.get_indexer([self.start])[0]
+            wrong = line.get_indexer(known) < 0
+            if self.start not in line:
+                wrong = wrong | True
+        if wrong.any():
+            raise ValueError(
+                f"Calendar expected dates every {self.spacing} from {self.start}, got "
+                f"{dates.to_numpy()[wrong][0]}; resample the series, or pass the right freq."
+            )
+        return np.asarray(numbers, np.int64)
+
+    def dates(self, positions: np.ndarray) -> Dates:
+        """The dates of numbers k, in an array of the same shape; k may be negative."""
+        if isinstance(self.spacing, int):
+            return self.start + self.spacing * np.asarray(positions, np.int64)
+        positions = np.asarray(positions, np.int64)
+        low = int(min(positions.min(initial=0), 0))
+        offset = pd.tseries.frequencies.to_offset(self.spacing)
+        first = self.start + low * offset
+        line = pd.date_range(first, periods=int(positions.max(initial=0)) - low + 1, freq=offset)
+        return line.to_numpy()[positions - low]
+
+    def features(self, positions: np.ndarray, seasons: Sequence[int]) -> np.ndarray:
+        """Sines and cosines of the cycles that a date is in, ``(*positions, features)``.
+
+        Dates have the hour of the day, the day of the week and the day of the year, as far as they are longer
+        than the spacing; counters have the given seasons.
+        """
+        dates = self.dates(positions)
+        if isinstance(self.spacing, int):
+            cycles = [(dates / self.spacing) / season for season in seasons if season > 1]
+        else:
+            index = pd.DatetimeIndex(dates.ravel())
+            first = index[0]
+            step: Any = first + pd.tseries.frequencies.to_offset(self.spacing) - first
+            hour = index.hour + index.minute / 60
+            cycles = []
+            if step < pd.Timedelta(days=1):
+                cycles.append(hour / 24)
+            if step < pd.Timedelta(days=7):
+                cycles.append((index.day_of_week + hour / 24) / 7)
+            if step < pd.Timedelta(days=365):
+                cycles.append(index.day_of_year / 365.25)
+            cycles = [np.asarray(cycle).reshape(dates.shape) for cycle in cycles]
+        waves = [
+            wave(2 * np.pi * k * cycle)
+            for cycle in cycles
+            for k in range(1, _HARMONICS + 1)
+            for wave in (np.sin, np.cos)
+        ]
+        return np.stack(waves, -1) if waves else np.zeros((*dates.shape, 0))
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes this calendar of."""
+        return {"start": str(self.start), "spacing": self.spacing}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Calendar":
+        """The calendar that `to_json` described."""
+        spacing = content["spacing"]
+        start = content["start"]
+        return cls(int(start) if isinstance(spacing, int) else pd.Timestamp(start), spacing)
+
+
+def _inferred(dates: pd.Series, groups: pd.Series) -> str:
+    """The spacing of the longest series that has one."""
+    lengths = groups.value_counts()
+    candidates = [dates, *(dates[groups == name] for name in lengths.index[:3])]
+    for candidate in candidates:
+        line = pd.DatetimeIndex(candidate.unique()).sort_values()
+        if line.size < 3:
+            continue
+        with warnings.catch_warnings():
+            # pandas warns that a later version will return an offset; either will do.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            spacing = pd.infer_freq(line)
+        if spacing is not None:
+            return str(getattr(spacing, "freqstr", spacing))
+    raise ValueError(
+        f"Calendar expected a series of at least 3 equally spaced dates to infer the spacing from, got none "
+        f"among {lengths.size} series; pass freq, as in freq='D'."
+    )

@@ -1,0 +1,98 @@
+"""Columns of covariates as numbers: standardised, or one of the categories seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """The encoding of one column.
+
+    Attributes:
+        name: of the column.
+        mean: of a numeric column.
+        scale: its standard deviation, 1 where it does not vary.
+        levels: the categories of one that is not numeric, as strings, else None.
+    """
+
+    name: str
+    mean: float = 0.0
+    scale: float = 1.0
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers `encode` makes of it."""
+        return 1 if self.levels is None else len(self.levels)
+
+    def codes(self, values: Any) -> np.ndarray:
+        """The number of each category, from 1; 0 for one never seen, or a missing one."""
+        assert self.levels is not None
+        number = {level: k + 1 for k, level in enumerate(self.levels)}
+        return np.array([number.get(str(value), 0) for value in values], np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes this column of."""
+        levels = None if self.levels is None else list(self.levels)
+        return {"name": self.name, "mean": self.mean, "scale": self.scale, "levels": levels}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Column":
+        """The column that `to_json` described."""
+        levels = content["levels"]
+        levels = None if levels is None else tuple(levels)
+        return cls(content["name"], content["mean"], content["scale"], levels)
+
+
+def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
+    """Learn the encodings of columns; those that are not numeric are categories.
+
+    Raises:
+        ValueError: infinite numbers.
+    """
+    return tuple(_learned(name, frame[name]) for name in names)
+
+
+def _learned(name: str, values: Any) -> Column:
+    if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype == bool:
+        return Column(name, levels=tuple(sorted({str(v) for v in values.dropna().unique()})))
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    if np.isinf(numbers).any():
+        raise ValueError(
+            f"jaxsci.forecasting expected finite or missing numbers in column {name!r}, got "
+            f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
+        )
+    known = numbers[np.isfinite(numbers)]
+    if known.size == 0:
+        return Column(name)
+    scale = float(known.std())
+    return Column(name, float(known.mean()), scale if scale > 0 else 1.0)
+
+
+def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
+    """Columns as numbers, ``(rows, width)``; what is missing, or a category never seen, is zero, the mean."""
+    parts = [np.zeros((len(frame), 0))]
+    for column in columns:
+        values = frame[column.name]
+        if column.levels is not None:
+            codes = column.codes(values)
+            parts.append((codes[:, None] == np.arange(1, column.width + 1)).astype(np.float64))
+            continue
+        try:
+            numbers = values.to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"jaxsci.forecasting expected numbers in column {column.name!r}, as when the model was fitted, "
+                f"got {values.dtype}; convert it with pandas.to_numeric."
+            ) from error
+        if np.isinf(numbers).any():
+            raise ValueError(
+                f"jaxsci.forecasting expected finite or missing numbers in column {column.name!r}, got "
+                f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
+            )
+        parts.append(np.nan_to_num((numbers - column.mean) / column.scale)[:, None])
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,367 @@
+r"""Decoders: from the encoding at a forecast date to features of each of its H targets.
+
+MQ (multi-horizon quantile) decoders have a global perceptron, which makes one context a horizon and one for
+all, and a local one, shared by the horizons, which meets each context with what is known of the target's own
+date:
+
+    (c_1, ..., c_H, c_a) = m_G(h_t, x^f_{t+1}, ..., x^f_{t+H}),        v_{t,h} = m_L(c_h, c_a, x^f_{t+h})
+
+MQTransformer makes the context of a horizon by attention over the past, and lets it attend to the contexts of
+earlier forecasts of the same target (feedback), {(s, r): s + r = t + h, s ≤ t}:
+
+    c_{t,h} = attend(query (h_t, r_t, r_{t,h}),  keys (h_s, r_s),  values (h_s, r_s),  s = t − L + 1 .. t)
+    f_{t,h} = attend(query (h_t, c_{t,h}, r_{t,h}),  keys and values (h_s, c_{s,r}),  s + r = t + h)
+    v_{t,h} = m_L(c^a_t, c_{t,h}, f_{t,h}, r_{t,h}, x^f_{t+h})
+
+with positions r learned from what is known ahead around a date: a perceptron on a window of it, blind to
+what lies beyond t + H.
+
+References: Wen et al., 2017, arXiv:1711.11053, section 3; Eisenach, Patel, Madeka, MQTransformer, 2020,
+arXiv:2009.14799, sections 3 and 4. Keys and values of ours are those above, which are what the sections
+describe; the article leaves the widths open.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from ..nn.perceptron import Perceptron, linear
+from .series import Series, ahead
+
+
+class DirectDecoder(eqx.Module):
+    """One linear layer from the encoding and all that is known ahead, as in feed-forward forecasters.
+
+    Args:
+        encoding: channels of the encoding.
+        future: channels of what is known ahead.
+        static: channels of what is known of the series.
+        horizon: number H of targets.
+        width: features of a target.
+        key: random key of the initial weights.
+    """
+
+    layer: Perceptron
+    horizon: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        encoding: int,
+        future: int,
+        static: int,
+        horizon: int,
+        width: int = 16,
+        key: PRNGKeyArray,
+    ):
+        inputs = encoding + static + horizon * future
+        self.layer = Perceptron(
+            in_channels=inputs, width=2 * encoding, out_channels=horizon * width, key=key
+        )
+        self.horizon = horizon
+
+    @property
+    def history(self) -> int:
+        """Dates before a forecast date whose encodings it needs."""
+        return 0
+
+    def __call__(
+        self,
+        series: Series,
+        encoding: Float[Array, "dates encoding"],
+        static: Float[Array, " static"],
+    ) -> Float[Array, "dates horizon width"]:
+        """Features of the targets of each date."""
+        inputs = _with_future(series, encoding, static, self.horizon)
+        return self.layer(inputs).reshape(len(encoding), self.horizon, -1)
+
+
+class MQDecoder(eqx.Module):
+    """Global and local perceptron of MQ-RNN and MQ-CNN.
+
+    Args:
+        encoding: channels of the encoding.
+        future: channels of what is known ahead.
+        static: channels of what is known of the series.
+        horizon: number H of targets.
+        agnostic: channels of the context c_a.
+        specific: channels of a context c_h.
+        width: features of a target.
+        key: random key of the initial weights.
+    """
+
+    global_: Perceptron
+    local: Perceptron
+    horizon: int = eqx.field(static=True)
+    agnostic: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        encoding: int,
+        future: int,
+        static: int,
+        horizon: int,
+        agnostic: int = 32,
+        specific: int = 8,
+        width: int = 32,
+        key: PRNGKeyArray,
+    ):
+        global_key, local_key = jax.random.split(key)
+        self.global_ = Perceptron(
+            in_channels=encoding + static + horizon * future,
+            width=4 * agnostic,
+            out_channels=agnostic + horizon * specific,
+            key=global_key,
+        )
+        self.local = Perceptron(
+            in_channels=agnostic + specific + future, width=width, out_channels=width, key=local_key
+        )
+        self.horizon = horizon
+        self.agnostic = agnostic
+
+    @property
+    def history(self) -> int:
+        """Dates before a forecast date whose encodings it needs."""
+        return 0
+
+    def __call__(
+        self,
+        series: Series,
+        encoding: Float[Array, "dates encoding"],
+        static: Float[Array, " static"],
+    ) -> Float[Array, "dates horizon width"]:
+        """Features of the targets of each date."""
+        dates = len(encoding)
+        contexts = self.global_(_with_future(series, encoding, static, self.horizon))
+        every, own = contexts[:, : self.agnostic], contexts[:, self.agnostic :]
+        every = jnp.broadcast_to(every[:, None], (dates, self.horizon, self.agnostic))
+        own = own.reshape(dates, self.horizon, -1)
+        known = ahead(series.future, dates, self.horizon)
+        return jax.nn.gelu(self.local(jnp.concatenate([every, own, known], -1)))
+
+
+class AttentionDecoder(eqx.Module):
+    """Attention over the past and over earlier forecasts, as in MQTransformer.
+
+    Args:
+        encoding: channels of the encoding.
+        future: channels of what is known ahead.
+        static: channels of what is known of the series.
+        horizon: number H of targets.
+        positions: channels of r.
+        nearby: dates to either side of a date that its position r is learned from.
+        window: dates L that a target attends to.
+        feedback: how many earlier forecasts of its target a forecast attends to.
+        width: channels of contexts, of attention, and features of a target.
+        heads: of the attention over the past.
+        key: random key of the initial weights.
+
+    Raises:
+        ValueError: `nearby` beyond the horizon, or a width that the heads do not divide.
+    """
+
+    position: Perceptron
+    agnostic: Perceptron
+    query: eqx.nn.Linear
+    keys: eqx.nn.Linear
+    values: eqx.nn.Linear
+    mix: eqx.nn.Linear
+    feedback_query: eqx.nn.Linear
+    feedback_keys: eqx.nn.Linear
+    feedback_values: eqx.nn.Linear
+    local: Perceptron
+    horizon: int = eqx.field(static=True)
+    nearby: int = eqx.field(static=True)
+    window: int = eqx.field(static=True)
+    feedback: int = eqx.field(static=True)
+    heads: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        encoding: int,
+        future: int,
+        static: int,
+        horizon: int,
+        positions: int = 8,
+        nearby: int = 4,
+        window: int = 64,
+        feedback: int = 8,
+        width: int = 32,
+        heads: int = 4,
+        key: PRNGKeyArray,
+    ):
+        if not 0 <= nearby <= horizon:
+            raise ValueError(
+                f"AttentionDecoder expected nearby between 0 and the horizon {horizon}, beyond "
+                f"which nothing is known, got {nearby}; choose a smaller one."
+            )
+        if width % heads:
+            raise ValueError(
+                f"AttentionDecoder expected heads to divide the width, got width={width} and heads={heads}; "
+                "choose for example width=32 and heads=4."
+            )
+        keys = iter(jax.random.split(key, 10))
+        self.position = Perceptron(
+            in_channels=max((2 * nearby + 1) * future, 1),
+            width=2 * positions,
+            out_channels=positions,
+            key=next(keys),
+        )
+        self.agnostic = Perceptron(
+            in_channels=encoding + static, width=2 * width, out_channels=width, key=next(keys)
+        )
+
+        def layer(inputs, outputs=width):
+            return eqx.nn.Linear(inputs, outputs, use_bias=False, key=next(keys))
+
+        self.query = layer(encoding + 2 * positions)
+        self.keys = layer(encoding + positions)
+        self.values = layer(encoding + positions)
+        self.mix = layer(2 * width)
+        self.feedback_query = layer(encoding + width + positions)
+        self.feedback_keys = layer(encoding + width)
+        self.feedback_values = layer(encoding + width)
+        self.local = Perceptron(
+            in_channels=3 * width + positions + future,
+            width=2 * width,
+            out_channels=width,
+            key=next(keys),
+        )
+        self.horizon = horizon
+        self.nearby = nearby
+        self.window = window
+        self.feedback = min(feedback, horizon - 1)
+        self.heads = heads
+
+    @property
+    def history(self) -> int:
+        """Dates before a forecast date whose encodings it needs."""
+        return self.window - 1 + self.feedback
+
+    def past_positions(self, series: Series) -> Float[Array, "time positions"]:
+        """r_s of every date, from what was known ahead at that date."""
+        times = series.future.shape[0] - self.horizon
+        index = np.arange(times)[:, None] + np.arange(-self.nearby, self.nearby + 1)
+        return self._position(series.future, index, index >= 0)
+
+    def target_positions(
+        self, series: Series, dates: int
+    ) -> Float[Array, "dates horizon positions"]:
+        """r_{t,h} of the targets of the last dates; what lies beyond t + H is not looked at."""
+        times = series.future.shape[0] - self.horizon
+        steps = np.arange(1, self.horizon + 1)[:, None] + np.arange(-self.nearby, self.nearby + 1)
+        index = np.arange(times - dates, times)[:, None, None] + steps
+        return self._position(series.future, index, (steps <= self.horizon) & (index >= 0))
+
+    def _position(self, future, index, seen):
+        seen = jnp.asarray(np.broadcast_to(seen, index.shape))[..., None]
+        index = np.clip(index, 0, future.shape[0] - 1)
+        nearby = jnp.where(seen, future[index], 0.0).reshape(*index.shape[:-1], -1)
+        if future.shape[1] == 0:
+            nearby = jnp.zeros((*index.shape[:-1], 1), future.dtype)
+        return self.position(nearby)
+
+    def contexts(
+        self,
+        series: Series,
+        encoding: Float[Array, "window_and_dates encoding"],
+        dates: int,
+    ) -> Float[Array, "dates horizon width"]:
+        """c_{t,h}: each target of the last dates attends to the window before its forecast date."""
+        count = len(encoding)
+        positions = self.past_positions(series)[-count:]
+        place = jnp.concatenate([encoding, positions], -1)
+        target = self.target_positions(series, dates)
+        now = jnp.broadcast_to(place[-dates:, None], (dates, self.horizon, place.shape[-1]))
+        asked = linear(self.query, jnp.concatenate([now, target], -1))
+        index = np.arange(count - dates, count)[:, None] - np.arange(self.window)
+        seen = jnp.asarray(index >= 0) & series.started[-count:][np.maximum(index, 0)]
+        index = np.maximum(index, 0)
+        keys, values = (linear(layer, place)[index] for layer in (self.keys, self.values))
+
+        def split(x):
+            return x.reshape(*x.shape[:-1], self.heads, -1)
+
+        query, keys, values = split(asked), split(keys), split(values)
+        scores = jnp.einsum("dhne,dwne->dnhw", query, keys) / math.sqrt(keys.shape[-1])
+        weights = _softmax(scores, seen[:, None, None, :])
+        attended = jnp.einsum("dnhw,dwne->dhne", weights, values)
+        attended = attended.reshape(*attended.shape[:2], -1)
+        return jax.nn.gelu(linear(self.mix, jnp.concatenate([attended, asked], -1)))
+
+    def attend_back(
+        self,
+        encoding: Float[Array, "feedback_and_dates encoding"],
+        contexts: Float[Array, "feedback_and_dates horizon width"],
+        target: Float[Array, "dates horizon positions"],
+        made: Bool[Array, " feedback_and_dates"],
+    ) -> Float[Array, "dates horizon width"]:
+        """f_{t,h}: each forecast attends to the earlier ones of its target.
+
+        Args:
+            encoding: h at the last dates and as many before them as there is feedback.
+            contexts: c at these dates.
+            target: r_{t,h} of the last dates.
+            made: whether forecasts were made at these dates at all.
+        """
+        dates = len(target)
+        count = len(encoding)
+        back = np.arange(self.feedback + 1)
+        date = np.arange(count - dates, count)[:, None, None] - back
+        horizon = np.arange(self.horizon)[None, :, None] + back
+        date, horizon = np.broadcast_arrays(date, horizon)
+        inside = (horizon < self.horizon) & (date >= 0)
+        date, horizon = np.maximum(date, 0), np.minimum(horizon, self.horizon - 1)
+        # A forecast attends to itself in any case, so that there is always something to attend to.
+        seen = jnp.asarray(inside) & (made[date] | jnp.asarray(back == 0))
+        states = jnp.broadcast_to(encoding[:, None], (count, self.horizon, encoding.shape[-1]))
+        states = jnp.concatenate([states, contexts], -1)
+        query = linear(self.feedback_query, jnp.concatenate([states[-dates:], target], -1))
+        keys, values = (
+            linear(layer, states)[date, horizon]
+            for layer in (self.feedback_keys, self.feedback_values)
+        )
+        scores = jnp.einsum("dhe,dhje->dhj", query, keys) / math.sqrt(query.shape[-1])
+        return jnp.einsum("dhj,dhje->dhe", _softmax(scores, seen), values)
+
+    def __call__(
+        self,
+        series: Series,
+        encoding: Float[Array, "history_and_dates encoding"],
+        static: Float[Array, " static"],
+    ) -> Float[Array, "dates horizon width"]:
+        """Features of the targets of each date, but for the first `history`, which are only looked back on."""
+        dates = len(encoding) - self.history
+        both = dates + self.feedback
+        contexts = self.contexts(series, encoding, both)
+        target = self.target_positions(series, dates)
+        fed = self.attend_back(encoding[-both:], contexts, target, series.started[-both:])
+        statics = jnp.broadcast_to(static, (dates, len(static)))
+        every = self.agnostic(jnp.concatenate([encoding[-dates:], statics], -1))
+        every = jnp.broadcast_to(every[:, None], (dates, self.horizon, every.shape[-1]))
+        known = ahead(series.future, dates, self.horizon)
+        features = [every, contexts[-dates:], fed, target, known]
+        return jax.nn.gelu(self.local(jnp.concatenate(features, -1)))
+
+
+def _with_future(series, encoding, static, horizon):
+    """Encoding, static inputs and everything known ahead, side by side, for each date."""
+    dates = len(encoding)
+    known = ahead(series.future, dates, horizon).reshape(dates, -1)
+    statics = jnp.broadcast_to(static, (dates, len(static)))
+    return jnp.concatenate([encoding, statics, known], -1)
+
+
+def _softmax(scores, seen):
+    """Weights of what is seen; all zero where nothing is."""
+    scores = jnp.where(seen, scores, -1e9)
+    top = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+    weights = jnp.where(seen, jnp.exp(scores - top), 0.0)
+    total = weights.sum(-1, keepdims=True)
+    return weights / jnp.where(total > 0, total, 1.0)

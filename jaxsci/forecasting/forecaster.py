@@ -1,0 +1,270 @@
+"""The interface of all forecasters: a long frame in, quantiles out.
+
+A forecaster is built with its options, learns from a frame with `fit`, and keeps what it learned. Behind the
+interface there is one function, from a panel and a few of its columns to a grid of forecasts: `predict` asks
+for the last column, `cross_validate` and `backtest` for earlier ones.
+"""
+
+import abc
+import copy
+import dataclasses
+import importlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import PyTree
+
+from jaxsci._checks import whole
+from jaxsci.training import load_model, save_model
+
+from .grid import ForecastGrid, check_levels
+from .panel import Panel, Schema
+
+_FORMAT = 1
+_FILE, _MODEL = "forecaster.json", "model"
+_Kind = TypeVar("_Kind", bound="Forecaster")
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(kw_only=True, eq=False)
+class Forecaster(abc.ABC):
+    """A model of many series that forecasts quantiles of each, at horizons 1 to H.
+
+    Attributes:
+        horizon: number H of dates ahead.
+        quantiles: increasing levels between 0 and 1.
+        season: dates in a season, or several such periods; 1 for none.
+        past: columns known up to the forecast date.
+        future: columns known ahead of it.
+        static: columns that belong to the series.
+        freq: spacing of the dates, a pandas frequency or a whole number; inferred from the frame by default.
+        nonnegative: whether targets are never negative; quantiles below zero are then zero.
+    """
+
+    horizon: int
+    quantiles: Sequence[float] = DECILES
+    season: int | Sequence[int] = 1
+    past: Sequence[str] = ()
+    future: Sequence[str] = ()
+    static: Sequence[str] = ()
+    freq: str | int | None = None
+    nonnegative: bool = False
+
+    def __post_init__(self):
+        who = type(self).__name__
+        self.horizon = whole(who, "horizon", self.horizon)
+        self.quantiles = check_levels(who, self.quantiles)
+        seasons = (self.season,) if isinstance(self.season, int | np.integer) else self.season
+        seasons = tuple(sorted({whole(who, "season", s) for s in seasons}))
+        self.season = seasons[0] if len(seasons) == 1 else seasons
+        for role in ("past", "future", "static"):
+            names = getattr(self, role)
+            if isinstance(names, str):
+                raise TypeError(
+                    f"{who} expected {role} as a list of column names, got {names!r}; write [{names!r}]."
+                )
+            setattr(self, role, tuple(names))
+        self._schema: Schema | None = None
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """The periods, increasing."""
+        return (self.season,) if isinstance(self.season, int) else tuple(self.season)
+
+    def fit(self: _Kind, frame: Any) -> _Kind:
+        """Learn from a long frame, and return the forecaster itself.
+
+        Args:
+            frame: a pandas or polars frame, or the path of a parquet file: a row for each series and date, with
+                ``unique_id``, ``ds``, ``y`` (NaN where it is missing) and the covariates declared. Rows after
+                the last known target of a series, if any, tell what is known ahead.
+
+        Raises:
+            ValueError: a frame that does not have these columns, repeats dates, is not equally spaced, or is
+                not finite.
+        """
+        schema = self._learn_schema(frame)
+        self._fit(schema.panel(frame))
+        self._schema = schema
+        return self
+
+    def predict(self, frame: Any, future: Any = None) -> pd.DataFrame:
+        """Forecast the H dates after the last known target of each series.
+
+        Args:
+            frame: series as for `fit`, the same or others, with their history.
+            future: rows ``unique_id, ds`` and the covariates known ahead, unless `frame` has them.
+
+        Returns:
+            A row for each series and date: ``unique_id``, ``ds``, and a column for each quantile, named by its
+            level, as in "0.1".
+
+        Raises:
+            RuntimeError: before `fit`.
+            ValueError: as `fit`, or covariates that are not known for all H dates.
+        """
+        panel = self._fitted().panel(frame, future, ahead=True)
+        return self.forecast(panel, np.array([panel.length - 1])).to_frame()
+
+    def cross_validate(
+        self, frame: Any, *, windows: int = 1, step: int | None = None
+    ) -> pd.DataFrame:
+        """Forecast from several dates of the past, learning only from what came before the first of them.
+
+        Args:
+            frame: series as for `fit`.
+            windows: number of creation dates; the last is H dates before the end of each series.
+            step: dates from one to the next; H by default.
+
+        Returns:
+            A row for each series, creation date and horizon whose target is known: ``unique_id``, ``ds``,
+            ``cutoff`` (the creation date), ``y``, and the quantiles. The forecaster itself stays as it was.
+
+        Raises:
+            ValueError: series that are too short for so many windows.
+        """
+        schema = self._learn_schema(frame)
+        panel = schema.panel(frame)
+        step = self.horizon if step is None else whole("cross_validate", "step", step)
+        windows = whole("cross_validate", "windows", windows)
+        last = panel.length - 1 - self.horizon
+        columns = last - step * np.arange(windows)[::-1]
+        if columns[0] < 0:
+            raise ValueError(
+                "cross_validate expected a series of more than "
+                f"{self.horizon + step * (windows - 1)} dates for "
+                f"{windows} windows, got {panel.length} at most; ask for fewer windows."
+            )
+        # What is learned of the covariates is of the past too.
+        panel = schema.learned_before(frame, panel, int(columns[0])).panel(frame)
+        fresh = copy.copy(self)
+        fresh._fit(panel.until(int(columns[0])))
+        return fresh.forecast(panel, columns).to_frame(cutoffs=True)
+
+    def backtest(self, frame: Any, dates: int) -> ForecastGrid:
+        """Forecasts made at each of the last `dates` dates of every series, as one grid.
+
+        The forecaster is used as it is: targets before its own training's end were seen by it.
+        """
+        panel = self._fitted().panel(frame)
+        dates = whole("backtest", "dates", dates)
+        if dates > panel.length:
+            raise ValueError(
+                f"backtest expected at most {panel.length} dates, as the longest series has, got "
+                f"{dates}; ask for fewer."
+            )
+        return self.forecast(panel, np.arange(panel.length - dates, panel.length))
+
+    def forecast(self, panel: Panel, columns: np.ndarray) -> ForecastGrid:
+        """Forecasts made at these columns of a panel; each sees what lies before it, and no more."""
+        values = np.asarray(self._forecast(panel, columns), np.float64)
+        if self.nonnegative:
+            values = np.maximum(values, 0.0)
+        return ForecastGrid(panel, columns, tuple(self.quantiles), values)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write options and what was learned into the folder `path`, as JSON and plain arrays.
+
+        Raises:
+            FileExistsError: if it exists and `overwrite` is off.
+        """
+        schema, path = self._fitted(), Path(path)
+        if path.exists():
+            if not overwrite:
+                raise FileExistsError(
+                    f"save expected a new folder, got {path}, which exists; choose another path or pass "
+                    "overwrite=True."
+                )
+            shutil.rmtree(path)
+        path.mkdir(parents=True)
+        arrays, sizes = self._arrays()
+        if arrays is not None:
+            save_model(path / _MODEL, arrays)
+        content = {
+            "format": _FORMAT,
+            "forecaster": type(self).__name__,
+            "options": {f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "schema": schema.to_json(),
+            "sizes": sizes,
+        }
+        (path / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @abc.abstractmethod
+    def _fit(self, panel: Panel) -> None:
+        """Learn from a panel."""
+
+    @abc.abstractmethod
+    def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
+        """Quantiles ``(series, columns, horizon, quantiles)``, each from what lies up to its column."""
+
+    def _arrays(self) -> tuple[PyTree | None, dict[str, Any]]:
+        """What was learned, as a pytree of arrays, and the sizes that make one of the same structure."""
+        return None, {}
+
+    def _like(self, sizes: dict[str, Any]) -> PyTree:
+        """A pytree of the structure of `_arrays`, for a forecaster that was not fitted."""
+        raise NotImplementedError(
+            f"{type(self).__name__} expected no arrays to load; its class has to say their structure."
+        )
+
+    def _restore(self, arrays: PyTree) -> None:
+        """Take over what was learned."""
+        raise NotImplementedError(
+            f"{type(self).__name__} expected no arrays to restore; its class has to keep them."
+        )
+
+    def _learn_schema(self, frame: Any) -> Schema:
+        return Schema.of(
+            frame,
+            horizon=self.horizon,
+            seasons=self.seasons,
+            past=self.past,
+            future=self.future,
+            static=self.static,
+            freq=self.freq,
+        )
+
+    def _fitted(self) -> Schema:
+        if self._schema is None:
+            raise RuntimeError(
+                f"{type(self).__name__} expected to be fitted first; call fit(frame), or load one that was."
+            )
+        return self._schema
+
+
+def load(path: str | Path) -> Forecaster:
+    """The forecaster that was saved in the folder `path`.
+
+    Raises:
+        FileNotFoundError: no such folder, or not one that `Forecaster.save` wrote.
+        ValueError: one of another version, or damaged.
+    """
+    path = Path(path)
+    if not (path / _FILE).is_file():
+        raise FileNotFoundError(
+            f"load expected a folder written by Forecaster.save, got {path}, which has no "
+            f"{_FILE}; check the path."
+        )
+    content = json.loads((path / _FILE).read_text(encoding="utf-8"))
+    known = importlib.import_module("jaxsci.forecasting")
+    kind = getattr(known, str(content.get("forecaster")), None)
+    if content.get("format") != _FORMAT or not (
+        isinstance(kind, type) and issubclass(kind, Forecaster)
+    ):
+        raise ValueError(
+            f"load expected a forecaster of jaxsci.forecasting in format {_FORMAT}, got "
+            f"{content.get('forecaster')!r} in format {content.get('format')!r}; fit it again "
+            "with this version."
+        )
+    forecaster = kind(**content["options"])
+    forecaster._schema = Schema.from_json(content["schema"])
+    if (path / _MODEL).exists():
+        like = forecaster._like(content["sizes"])
+        forecaster._restore(load_model(path / _MODEL, like))
+    return forecaster

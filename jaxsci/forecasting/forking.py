@@ -1,0 +1,161 @@
+"""Forking sequences: batches of series in which every date of a stretch makes a forecast.
+
+A batch holds B stretches of as many dates as the network reaches back, and K more: each of the last K dates
+makes a forecast of its next H, and all share one encoding. K = 1 samples windows, the usual way.
+
+Every forecast date of every series is drawn equally often: the K dates may begin before the first value,
+where a series has no history yet, and end with the last whose next value is known.
+
+Reference: Wen et al., 2017, arXiv:1711.11053, section 3.3.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from .panel import Panel
+from .scaling import Normal, Prior, causal_normal
+from .series import Series
+
+
+class SeriesArrays(eqx.Module):
+    """Many series as arrays, with zeros before them, and level and scale of every date.
+
+    Attributes:
+        series: all of them, `pad` dates longer than those of the panel; future covariates reach H dates
+            further.
+        pad: dates before the first.
+    """
+
+    series: Series
+    pad: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, panel: Panel, prior: Prior, *, half_life: float, pad: int) -> "SeriesArrays":
+        """The series of a panel, with `pad` dates before the first and in float32.
+
+        Args:
+            panel: the series.
+            prior: for those without history.
+            half_life: of level and scale.
+            pad: how many dates to put before the first.
+        """
+
+        def padded(array, dtype: Any = np.float32):
+            widths = [(0, 0), (pad, 0)] + [(0, 0)] * (array.ndim - 2)
+            return jnp.asarray(np.pad(array, widths).astype(dtype))
+
+        y, observed = padded(panel.y), padded(panel.observed, bool)
+        normal = normals(y, observed, prior, half_life)
+        series = Series(
+            y=y,
+            observed=observed,
+            level=normal.level,
+            scale=normal.scale,
+            started=normal.started,
+            past=padded(panel.past),
+            future=padded(panel.future),
+            static=jnp.asarray(panel.static, jnp.float32),
+            codes=jnp.asarray(panel.codes, jnp.int32),
+        )
+        return cls(series, pad)
+
+    def stretch(
+        self, index: Int[Array, ""], last: Int[Array, ""], length: int, horizon: int
+    ) -> Series:
+        """The dates of one series up to a column of the panel, and what is known ahead of it."""
+        first = last + self.pad - length + 1
+
+        def cut(array, more=0):
+            start = (index, first, *([0] * (array.ndim - 2)))
+            return jax.lax.dynamic_slice(array, start, (1, length + more, *array.shape[2:]))[0]
+
+        s = self.series
+        return Series(
+            y=cut(s.y),
+            observed=cut(s.observed),
+            level=cut(s.level),
+            scale=cut(s.scale),
+            started=cut(s.started),
+            past=cut(s.past),
+            future=cut(s.future, horizon),
+            static=s.static[index],
+            codes=s.codes[index],
+        )
+
+
+class ForkSource(eqx.Module):
+    """An endless stream of batches of stretches, for `jaxsci.training.fit`.
+
+    Args:
+        arrays: the series, padded by `length` dates or more.
+        first: column of the first observation of each, counted without the padding.
+        length: dates of a stretch.
+        forks: dates K of a stretch that make forecasts.
+        horizon: number H of targets.
+        batch_size: stretches B of a batch.
+        key: fixes the stream.
+    """
+
+    arrays: SeriesArrays
+    first: Int[Array, " series"]
+    length: int = eqx.field(static=True)
+    forks: int = eqx.field(static=True)
+    horizon: int = eqx.field(static=True)
+    batch_size: int = eqx.field(static=True)
+    key: PRNGKeyArray
+
+    def batch(
+        self, position: Int[Array, ""] | int
+    ) -> tuple[Series, Float[Array, "batch forks horizon"], Bool[Array, "batch forks horizon"]]:
+        """Stretches, their targets, and which of these were observed and may be asked for."""
+        key = jax.random.fold_in(self.key, position)
+        series_key, date_key = jax.random.split(key)
+        s, pad = self.arrays.series, self.arrays.pad
+        count, length = s.y.shape[0], s.y.shape[1] - pad
+        # Series are drawn as often as they have dates to forecast from.
+        dates = jnp.maximum(length - self.first, 1)
+        index = jax.random.categorical(
+            series_key, jnp.log(dates.astype(jnp.float32)), shape=(self.batch_size,)
+        )
+        # Forecasts may be made from one date before the first value to one before the last; the last fork of a
+        # stretch may lie up to K − 1 dates later, and those forks have no targets.
+        offset = jax.random.uniform(date_key, (self.batch_size,))
+        span = dates[index] + self.forks - 1
+        begin = self.first[index] - 1
+        last = begin + jnp.floor(offset * span.astype(offset.dtype)).astype(jnp.int32)
+        last = jnp.minimum(last, begin + span - 1)
+        assert count == self.first.shape[0]
+        return jax.vmap(self._stretch)(index, last, begin)
+
+    def _stretch(self, index, last, begin):
+        length = self.arrays.series.y.shape[1] - self.arrays.pad
+        # Beyond the end, the stretch ends with the series, and its first forks are those that are asked for.
+        end = jnp.minimum(last, length - 2)
+        series = self.arrays.stretch(index, end, self.length, self.horizon)
+        now = end - self.forks + 1 + jnp.arange(self.forks, dtype=end.dtype)
+        ahead = now[:, None] + jnp.arange(1, self.horizon + 1, dtype=end.dtype)
+        column = jnp.clip(ahead, 0, length - 1)
+        y = self.arrays.series.y[index, column + self.arrays.pad]
+        observed = self.arrays.series.observed[index, column + self.arrays.pad]
+        drawn = (now >= jnp.maximum(begin, last - self.forks + 1)) & (now <= last)
+        return series, y, observed & (ahead < length) & drawn[:, None]
+
+
+def normals(
+    y: Float[Array, "series time"],
+    observed: Bool[Array, "series time"],
+    prior: Prior,
+    half_life: float,
+) -> Normal:
+    """Levels and scales of many series."""
+    return _normals(y, observed, prior, half_life)
+
+
+@eqx.filter_jit
+def _normals(y, observed, prior, half_life):
+    return jax.vmap(lambda a, b: causal_normal(a, b, prior, half_life=half_life))(y, observed)

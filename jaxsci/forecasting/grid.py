@@ -1,0 +1,147 @@
+r"""Forecasts of many series, made at many dates: one object for training, backtests and their diagnosis.
+
+    ŷ[i, t, h, q],   i a series, t the date a forecast was made, h = 1..H the horizon, q a quantile
+
+The target of (t, h) is y[t + h], so forecasts of one target lie on an antidiagonal. Along it they are
+revised as the target comes closer; their mean is the ensemble over creation dates, which revises less.
+
+Reference: Wen, Torkkola, Narayanaswamy, Madeka, A multi-horizon quantile recurrent forecaster, 2017,
+arXiv:1711.11053, section 3.3, for the grid; Eisenach, Patel, Madeka, MQTransformer, 2020, arXiv:2009.14799, for
+revisions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from .panel import DATE, ID, TARGET, Panel
+
+CUTOFF = "cutoff"
+
+
+@dataclass(frozen=True)
+class ForecastGrid:
+    """Quantiles by series, creation date and horizon.
+
+    Attributes:
+        panel: the series.
+        columns: columns of the panel at which forecasts were made, increasing, ``(dates,)``.
+        levels: the quantiles' levels, ``(quantiles,)``.
+        values: ``(series, dates, horizon, quantiles)``.
+    """
+
+    panel: Panel
+    columns: np.ndarray
+    levels: tuple[float, ...]
+    values: np.ndarray
+
+    def __post_init__(self):
+        expected = (len(self.panel.ids), len(self.columns), self.horizon, len(self.levels))
+        if self.values.shape != expected:
+            raise ValueError(
+                f"ForecastGrid expected values of shape {expected} (series, dates, horizon, quantiles), got "
+                f"{self.values.shape}; forecast every series at every date."
+            )
+
+    @property
+    def horizon(self) -> int:
+        """Number H of dates ahead."""
+        return self.panel.horizon
+
+    @property
+    def targets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Targets y[t + h], and where they are known, both ``(series, dates, horizon)``; zero where not."""
+        ahead = self._ahead()
+        inside = ahead < self.panel.length
+        column = np.minimum(ahead, self.panel.length - 1)
+        known = self.panel.observed[:, column] & inside
+        return np.where(known, self.panel.y[:, column], 0.0), known
+
+    def to_frame(self, *, cutoffs: bool = False) -> pd.DataFrame:
+        """A row for each series, creation date and horizon, and a column for each quantile.
+
+        Args:
+            cutoffs: with the columns ``cutoff`` (the creation date) and ``y``, only where the target is known.
+        """
+        shape = self.values.shape[:3]
+        frame = pd.DataFrame(
+            {
+                ID: np.broadcast_to(self.panel.ids[:, None, None], shape).ravel(),
+                DATE: self.panel.dates(self._ahead()).ravel(),
+            }
+        )
+        targets, known = self.targets
+        if cutoffs:
+            made = self.panel.dates(np.asarray(self.columns))[..., None]
+            frame[CUTOFF] = np.broadcast_to(made, shape).ravel()
+            frame[TARGET] = targets.ravel()
+        for index, level in enumerate(self.levels):
+            frame[quantile_name(level)] = self.values[..., index].ravel()
+        if cutoffs:
+            frame = frame.loc[known.ravel()].reset_index(drop=True)
+        return frame
+
+    def ensemble(self, dates: int) -> "ForecastGrid":
+        """Each forecast averaged with the earlier ones of its target, of up to `dates` creation dates in all.
+
+        Raises:
+            ValueError: creation dates that are not consecutive.
+        """
+        self._consecutive("ensemble")
+        total, count = self.values.copy(), np.ones(self.values.shape[1:3])
+        for back in range(1, min(dates, self.horizon, len(self.columns))):
+            total[:, back:, :-back] += self.values[:, :-back, back:]
+            count[back:, :-back] += 1
+        return replace(self, values=total / count[..., None])
+
+    def path(self, level: float) -> np.ndarray:
+        """Successive forecasts of each target, ``(series, targets, horizon)``, the earliest (h = H) first.
+
+        The targets are the dates that all H forecasts were made of: H to D of the D creation dates, one ahead.
+
+        Raises:
+            ValueError: creation dates that are not consecutive, fewer than H of them, or no such quantile.
+        """
+        self._consecutive("path")
+        count = len(self.columns) - self.horizon + 1
+        if count < 1:
+            raise ValueError(
+                "ForecastGrid.path expected at least as many creation dates as the horizon, "
+                f"{self.horizon}, got {len(self.columns)}; forecast at more dates."
+            )
+        if level not in self.levels:
+            raise ValueError(
+                f"ForecastGrid.path expected one of the levels {self.levels}, got {level}; choose one."
+            )
+        values = self.values[..., self.levels.index(level)]
+        first, back = np.arange(count)[:, None], np.arange(self.horizon)
+        return values[:, first + back, self.horizon - 1 - back]
+
+    def _ahead(self) -> np.ndarray:
+        """Columns of the targets, ``(dates, horizon)``."""
+        return np.asarray(self.columns)[:, None] + np.arange(1, self.horizon + 1)
+
+    def _consecutive(self, who: str) -> None:
+        if len(self.columns) > 1 and not (np.diff(self.columns) == 1).all():
+            raise ValueError(
+                f"ForecastGrid.{who} expected consecutive creation dates, got columns "
+                f"{list(self.columns)[:4]}...; forecast with step=1."
+            )
+
+
+def quantile_name(level: float) -> str:
+    """The column of a quantile: its level, as in "0.1"."""
+    return f"{level:g}"
+
+
+def check_levels(who: str, levels: Sequence[float]) -> tuple[float, ...]:
+    """Levels of quantiles as increasing numbers between 0 and 1."""
+    values = tuple(float(q) for q in levels)
+    if not values or not all(0 < q < 1 for q in values) or sorted(set(values)) != list(values):
+        raise ValueError(
+            f"{who} expected quantiles that increase between 0 and 1, got {tuple(levels)}; give "
+            "their levels, as in (0.1, 0.5, 0.9)."
+        )
+    return values

@@ -1,0 +1,103 @@
+"""Forecasts that need no learning: the last season again, and the last value with the mean drift.
+
+Their quantiles are those of a Gaussian whose variance grows with the horizon as the model says:
+
+    seasonal naive   ŷ_{t+h} = y_{t+h−s⌈h/s⌉},     σ_h² = σ² ⌈h/s⌉
+    drift            ŷ_{t+h} = y_t + h b,           σ_h² = σ² h (1 + h/(T − 1)),     b = (y_T − y_1)/(T − 1)
+
+with σ² the mean square of the one-step errors in the past, y_t − y_{t−s} or y_t − y_{t−1} − b.
+
+Reference: Hyndman, Athanasopoulos, Forecasting: principles and practice, 3rd edition, 2021, sections 5.2 and
+    5.5.
+"""
+
+import abc
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from .forecaster import Forecaster
+from .panel import Panel
+
+
+@dataclass(kw_only=True, eq=False)
+class LocalForecaster(Forecaster):
+    """One that forecasts each series from its own history, and learns nothing else."""
+
+    def _fit(self, panel: Panel) -> None:
+        """Nothing to learn."""
+
+    def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
+        shape = (len(panel.ids), len(columns), self.horizon, len(self.quantiles))
+        values = np.empty(shape)
+        for i, name in enumerate(panel.ids):
+            for k, column in enumerate(columns):
+                y, observed = panel.history(i, int(column))
+                if not observed.any():
+                    raise ValueError(
+                        f"{type(self).__name__} expected at least one known target in every "
+                        "series, got none in "
+                        f"{name!r} up to {panel.dates(np.array([column]))[i, 0]}; forecast new "
+                        "series with a model that learns from the others, such as MQCNN."
+                    )
+                values[i, k] = self._local(y, observed)
+        return values
+
+    @abc.abstractmethod
+    def _local(self, y: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Quantiles ``(horizon, quantiles)`` from the history of one series, which begins and ends observed.
+
+        Args:
+            y: targets, zero where they are missing.
+            observed: where they are not.
+        """
+
+
+@dataclass(kw_only=True, eq=False)
+class SeasonalNaive(LocalForecaster):
+    """The last season again; with season=1, the last value. Missing values are those of a season before."""
+
+    def _local(self, y, observed):
+        season = max(self.seasons) if len(self.seasons) == 1 else self.seasons[0]
+        y = filled(y, observed, season)
+        h = np.arange(1, self.horizon + 1)
+        cycles = -(-h // season)
+        # With less than a season of history, the nearest dates that there are.
+        index = np.clip(len(y) - 1 + h - season * cycles, 0, len(y) - 1)
+        return gaussian(y[index], _spread(y, season) * np.sqrt(cycles), self.quantiles)
+
+
+@dataclass(kw_only=True, eq=False)
+class Drift(LocalForecaster):
+    """The last value, and the mean change a date."""
+
+    def _local(self, y, observed):
+        y = filled(y, observed, 1)
+        h, steps = np.arange(1, self.horizon + 1), max(len(y) - 1, 1)
+        drift = (y[-1] - y[0]) / steps
+        spread = np.sqrt(np.mean((np.diff(y) - drift) ** 2)) if len(y) > 2 else 0.0
+        return gaussian(y[-1] + h * drift, spread * np.sqrt(h * (1 + h / steps)), self.quantiles)
+
+
+def filled(y: np.ndarray, observed: np.ndarray, season: int) -> np.ndarray:
+    """Targets with each missing one replaced by that of a season before, or the last one known."""
+    if observed.all():
+        return y
+    y, known = y.copy(), observed.copy()
+    for t in np.flatnonzero(~observed):
+        back = t - season if t >= season and known[t - season] else t - 1
+        y[t], known[t] = y[back], True
+    return y
+
+
+def gaussian(mean: np.ndarray, spread: np.ndarray, levels) -> np.ndarray:
+    """Quantiles of Gaussians, ``(horizon, quantiles)``."""
+    return mean[:, None] + spread[:, None] * norm.ppf(np.asarray(levels))
+
+
+def _spread(y: np.ndarray, season: int) -> float:
+    """Root mean square of the errors of the last season."""
+    if len(y) <= season:
+        return float(y.std())
+    return float(np.sqrt(np.mean((y[season:] - y[:-season]) ** 2)))

@@ -1,0 +1,152 @@
+r"""Multi-horizon quantile networks: encoder, decoder and head of every forecast date of a series, in one pass.
+
+    h_t = encoder(x_1 .. x_t),   v_{t,h} = decoder(h_t, x^f_{t+1} .. x^f_{t+H}),   ŷ_{t,h} = m + σ_t
+    head(v_{t,h})
+
+The location m is a learned mixture of earlier values: of the level m_t, the last value, and those of the same
+phase of the season, Σ_j w_{t,h,j} y[lag_j(t, h)] with weights w = softmax. A seasonal naive forecast is then
+one choice of weights, and what the network has to learn is the rest. That is a departure of ours from the
+articles, whose networks see raw values and have to copy them.
+
+Reference: Wen et al., 2017, arXiv:1711.11053; Eisenach, Patel, Madeka, 2020, arXiv:2009.14799.
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from ..nn.perceptron import linear
+from .decoders import AttentionDecoder, DirectDecoder, MQDecoder
+from .encoders import AbstractEncoder
+from .heads import AbstractHead
+from .scaling import Prior
+from .series import Series, aligned_lags, lag_count
+
+Decoder = DirectDecoder | MQDecoder | AttentionDecoder
+
+
+class MQNetwork(eqx.Module):
+    """Quantiles of the next H values, at each of the last dates of a series.
+
+    Args:
+        encoder: reads `inputs` channels.
+        decoder: reads the encodings.
+        head: reads the distribution.
+        categories: how many categories each code has, unseen ones not counted.
+        embedding: channels of a category.
+        seasons: periods whose earlier values the location is mixed of.
+        width: features of a target, those of the decoder.
+        key: random key of the initial weights.
+    """
+
+    encoder: AbstractEncoder
+    decoder: Decoder
+    head: AbstractHead
+    embeddings: tuple[Float[Array, "levels embedding"], ...]
+    out: eqx.nn.Linear
+    prior: Prior
+    horizon: int = eqx.field(static=True)
+    seasons: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        *,
+        encoder: AbstractEncoder,
+        decoder: Decoder,
+        head: AbstractHead,
+        categories: Sequence[int] = (),
+        embedding: int = 4,
+        seasons: Sequence[int] = (),
+        width: int,
+        key: PRNGKeyArray,
+    ):
+        out_key, *keys = jax.random.split(key, len(categories) + 1)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.head = head
+        self.horizon = decoder.horizon
+        self.seasons = tuple(s for s in seasons if s > 1)
+        # One more for what was never seen, which stays near zero, as nothing trains it.
+        self.embeddings = tuple(
+            (0.1 * jax.random.normal(k, (n + 1, embedding))).at[0].set(0.0)
+            for k, n in zip(keys, categories, strict=True)
+        )
+        self.prior = Prior.neutral()
+        lags = lag_count(self.seasons)
+        self.out = eqx.nn.Linear(width + 2 * lags, head.outputs + lags, key=out_key)
+
+    @property
+    def reach(self) -> int | None:
+        """How many dates, with its own, a forecast depends on, but for level and scale; None for all."""
+        if self.encoder.reach is None:
+            return None
+        nearby = self.decoder.nearby if isinstance(self.decoder, AttentionDecoder) else 0
+        encoded = self.encoder.reach + self.decoder.history + nearby
+        return max(encoded, 2 * max(self.seasons, default=1))
+
+    def raw(
+        self, series: Series, dates: int
+    ) -> tuple[
+        Float[Array, "dates horizon outputs"],
+        Float[Array, "dates horizon"],
+        Float[Array, "dates horizon"],
+    ]:
+        """What the head reads at each of the last dates, with its location and scale.
+
+        Raises:
+            ValueError: a series shorter than the dates and what the decoder looks back on.
+        """
+        length, needed = series.y.shape[0], dates + self.decoder.history
+        if length < needed:
+            raise ValueError(
+                f"MQNetwork expected a series of at least {needed} dates for {dates} forecasts, "
+                f"got {length}; pad it on the left with dates that were not observed."
+            )
+        static = jnp.concatenate(
+            [
+                series.static,
+                *(table[code] for table, code in zip(self.embeddings, series.codes, strict=True)),
+            ]
+        )
+        x = jnp.concatenate(
+            [
+                series.z[:, None],
+                series.observed[:, None].astype(series.y.dtype),
+                series.past,
+                series.future[:length],
+                jnp.broadcast_to(static, (length, len(static))),
+            ],
+            -1,
+        )
+        if isinstance(self.decoder, AttentionDecoder):
+            x = jnp.concatenate([x, self.decoder.past_positions(series)], -1)
+        encoding = self.encoder(series, x, needed)
+        features = self.decoder(series, encoding, static)
+        lags, known = aligned_lags(series, dates, self.horizon, self.seasons)
+        level, scale = series.level[-dates:, None], series.scale[-dates:, None]
+        z = jnp.clip((lags - level[..., None]) / scale[..., None], -10.0, 10.0)
+        features = jnp.concatenate([features, z, known.astype(z.dtype)], -1)
+        raw = linear(self.out, features)
+        logits = jnp.where(known, raw[..., self.head.outputs :], -jnp.inf)
+        # Relative to the level: a mixture of large numbers would lose digits.
+        location = level + (jax.nn.softmax(logits, -1) * (lags - level[..., None])).sum(-1)
+        return raw[..., : self.head.outputs], location, jnp.broadcast_to(scale, location.shape)
+
+    def __call__(self, series: Series, dates: int) -> Float[Array, "dates horizon quantiles"]:
+        """Quantiles, in units of y, of the targets of each of the last dates."""
+        return self.head.quantiles(*self.raw(series, dates))
+
+    def loss(
+        self,
+        series: Series,
+        targets: Float[Array, "dates horizon"],
+        observed: Bool[Array, "dates horizon"],
+    ) -> Float[Array, "dates horizon"]:
+        """Loss of each target, in units of the forecast date's scale; zero where it was not observed."""
+        raw, level, scale = self.raw(series, targets.shape[0])
+        # What was not observed is replaced before the loss: 0 · nan has no gradient.
+        targets = jnp.where(observed, targets, level)
+        return jnp.where(observed, self.head.loss(raw, level, scale, targets), 0.0)

@@ -1,0 +1,427 @@
+"""Forecasters that are networks, trained on all series at once with forking sequences.
+
+References: Wen et al., A multi-horizon quantile recurrent forecaster, 2017, arXiv:1711.11053 (MQ-RNN, MQ-CNN);
+Eisenach, Patel, Madeka, MQTransformer, 2020, arXiv:2009.14799. The feed-forward network is the published
+history's step before them: a perceptron on the latest values, for all horizons and quantiles at once.
+"""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxsci._checks import whole
+from jaxsci.training import OptimizerConfig, fit
+
+from .decoders import AttentionDecoder, DirectDecoder, MQDecoder
+from .encoders import ConvEncoder, RecurrentEncoder, WindowEncoder
+from .forecaster import Forecaster
+from .forking import ForkSource, SeriesArrays, normals
+from .heads import HEADS
+from .network import MQNetwork
+from .panel import Panel
+from .scaling import Prior, learn_prior
+
+# Forecasts of one pass: bounds its memory, and is enough to fill the cores.
+_CELLS = 1 << 18
+_DATES = 64
+
+
+@dataclass(kw_only=True, eq=False)
+class NeuralForecaster(Forecaster):
+    """What the networks have in common; see `Forecaster` for the other options.
+
+    Attributes:
+        head: "increments" (quantiles that cannot cross), "free", "quantile-function", "student-t" or
+            "negative-binomial" (counts); see `heads`.
+        width: channels of the encoder and of the decoder.
+        half_life: dates after which an observation counts half in a series' level and scale; four times the
+            longest season or twice the horizon by default, whichever is longer.
+        steps: of training.
+        batch_size: stretches of series in a batch.
+        forks: consecutive dates of a stretch that make forecasts; 1 samples windows.
+        learning_rate: at its largest; it falls along a cosine.
+        weight_decay: of matrices.
+        seed: fixes initial weights and batches.
+        progress: whether to report progress.
+    """
+
+    head: str = "increments"
+    width: int = 32
+    half_life: float | None = None
+    steps: int = 1000
+    batch_size: int = 32
+    forks: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+    progress: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        who = type(self).__name__
+        if self.head not in HEADS:
+            raise ValueError(
+                f"{who} expected a head of {sorted(HEADS)}, got {self.head!r}; choose one."
+            )
+        for name in ("width", "steps", "batch_size", "forks"):
+            setattr(self, name, whole(who, name, getattr(self, name)))
+        if self.half_life is None:
+            self.half_life = float(max(4 * max(self.seasons), 2 * self.horizon))
+        if not self.half_life > 0:
+            raise ValueError(
+                f"{who} expected a positive half_life, got {self.half_life}; give a number of dates."
+            )
+        self._network: MQNetwork | None = None
+
+    @property
+    def network(self) -> MQNetwork:
+        """The network that was trained.
+
+        Raises:
+            RuntimeError: before `fit`.
+        """
+        self._fitted()
+        assert self._network is not None
+        return self._network
+
+    @abc.abstractmethod
+    def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:
+        """The network before training.
+
+        Args:
+            sizes: channels of the covariates, "past", "future" and "static", and the number of each of the
+                "categories".
+            key: random key of the initial weights.
+        """
+
+    def source(self, panel: Panel, network: MQNetwork, *, key: PRNGKeyArray) -> ForkSource:
+        """Batches of a panel for training a network in a loop of one's own."""
+        length = self._reach(network) + self.forks - 1
+        assert self.half_life is not None
+        arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=length)
+        observed = panel.observed
+        first = np.where(observed.any(1), observed.argmax(1), panel.length)
+        return ForkSource(
+            arrays,
+            jnp.asarray(first, jnp.int32),
+            length,
+            self.forks,
+            self.horizon,
+            self.batch_size,
+            key,
+        )
+
+    def _fit(self, panel: Panel) -> None:
+        sizes = _sizes(panel)
+        network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
+        network = self.build(sizes, key=network_key)
+        network = eqx.tree_at(lambda n: n.prior, network, self._prior(panel))
+        source = self.source(panel, network, key=batch_key)
+        optimizer = OptimizerConfig(
+            learning_rate=self.learning_rate,
+            warmup_steps=min(50, self.steps // 10),
+            weight_decay=self.weight_decay,
+        ).build(self.steps)
+        result = fit(
+            network,
+            forking_loss,
+            source,
+            optimizer,
+            key=key,
+            steps=self.steps,
+            steps_per_dispatch=10,
+            progress=self.progress,
+            label=type(self).__name__,
+        )
+        self._network, self._sizes = result.best_model, sizes
+
+    def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
+        network = self._network
+        assert network is not None
+        assert self.half_life is not None
+        columns = np.asarray(columns)
+        consecutive = bool((np.diff(columns) == 1).all())
+        dates = min(len(columns), _DATES) if consecutive else 1
+        length = self._reach(network) + dates - 1
+        pad = length + _DATES
+        arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=pad)
+        # The last date of each pass; the first pass may reach back to dates that are not asked for.
+        lasts = columns[::-1][::dates][::-1] if consecutive else columns
+        batch = max(1, min(len(panel.ids), _CELLS // (dates * self.horizon)))
+        passes = []
+        for last in lasts:
+            parts = []
+            for start in range(0, len(panel.ids), batch):
+                # The last batch is filled up, so that all have one shape and one program.
+                index = np.minimum(np.arange(start, start + batch), len(panel.ids) - 1)
+                made = _quantiles(
+                    network,
+                    arrays,
+                    jnp.asarray(index, jnp.int32),
+                    jnp.asarray(last, jnp.int32),
+                    length,
+                    dates,
+                )
+                parts.append(np.asarray(made)[: len(panel.ids) - start])
+            passes.append(np.concatenate(parts))
+        return np.concatenate(passes, 1)[:, -len(columns) :]
+
+    def _arrays(self):
+        return self.network, self._sizes
+
+    def _like(self, sizes):
+        self._sizes = sizes
+        return self.build(sizes, key=jax.random.key(0))
+
+    def _restore(self, arrays):
+        self._network = arrays
+
+    def _reach(self, network: MQNetwork) -> int:
+        assert network.reach is not None
+        return network.reach
+
+    def _prior(self, panel: Panel) -> Prior:
+        y = jnp.asarray(panel.y, jnp.float32)
+        observed = jnp.asarray(panel.observed)
+        assert self.half_life is not None
+        normal = normals(y, observed, Prior.neutral(), self.half_life)
+        return learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0))
+
+    def _head(self):
+        return HEADS[self.head](tuple(self.quantiles))
+
+    def _inputs(self, sizes: dict[str, Any], embedding: int = 4) -> dict[str, int]:
+        static = sizes["static"] + embedding * len(sizes["categories"])
+        return {
+            "static": static,
+            "future": sizes["future"],
+            "all": 2 + sizes["past"] + sizes["future"] + static,
+        }
+
+
+@dataclass(kw_only=True, eq=False)
+class MLP(NeuralForecaster):
+    """Feed-forward network on the latest values.
+
+    Attributes:
+        window: how many; two of the longest season or two horizons by default, whichever is longer.
+    """
+
+    window: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.window is None:
+            self.window = 2 * max(*self.seasons, self.horizon)
+        self.window = whole("MLP", "window", self.window)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.window is not None
+        encoding = 2 * self.width
+        encoder = WindowEncoder(
+            window=self.window, in_channels=n["all"], width=encoding, key=keys[0]
+        )
+        decoder = DirectDecoder(
+            encoding=encoding,
+            future=n["future"],
+            static=n["static"],
+            horizon=self.horizon,
+            width=self.width // 2,
+            key=keys[1],
+        )
+        return MQNetwork(
+            encoder=encoder,
+            decoder=decoder,
+            head=self._head(),
+            categories=sizes["categories"],
+            width=self.width // 2,
+            key=keys[2],
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class MQRNN(NeuralForecaster):
+    """Multi-horizon quantile forecaster with a recurrent encoder that reads forwards only.
+
+    Attributes:
+        context: dates that the encoder reads before it makes a forecast; two of the longest season or two
+            horizons by default, whichever is longer.
+    """
+
+    context: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.context is None:
+            self.context = 2 * max(*self.seasons, self.horizon)
+        self.context = whole("MQRNN", "context", self.context)
+
+    def _reach(self, network):
+        assert self.context is not None
+        return max(self.context, 2 * max(self.seasons))
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        encoder = RecurrentEncoder(in_channels=n["all"], width=self.width, key=keys[0])
+        return _mq(self, encoder, n, sizes, keys[1:])
+
+
+@dataclass(kw_only=True, eq=False)
+class MQCNN(NeuralForecaster):
+    """Multi-horizon quantile forecaster with a dilated causal convolutional encoder.
+
+    Attributes:
+        dilations: of the layers; doubling until they reach over the longest season, and 64 dates, by default.
+        kernel: dates that a layer combines.
+    """
+
+    dilations: Sequence[int] | None = None
+    kernel: int = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.dilations is None:
+            self.dilations = _doubling(max(*self.seasons, 63))
+        self.dilations = tuple(whole(type(self).__name__, "dilations", d) for d in self.dilations)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.dilations is not None
+        encoder = ConvEncoder(
+            in_channels=n["all"],
+            width=self.width,
+            dilations=self.dilations,
+            kernel=self.kernel,
+            key=keys[0],
+        )
+        return _mq(self, encoder, n, sizes, keys[1:])
+
+
+@dataclass(kw_only=True, eq=False)
+class MQTransformer(MQCNN):
+    """MQ-CNN's encoder with attention over the past and over earlier forecasts of the same date.
+
+    Attributes:
+        positions: channels of the learned positions.
+        nearby: dates to either side that a date's position is learned from.
+        window: dates that a target attends to; the longest season, and at least 32, by default.
+        feedback: earlier forecasts of its target that a forecast attends to.
+        heads: of the attention.
+    """
+
+    positions: int = 8
+    nearby: int | None = None
+    window: int | None = None
+    feedback: int = 8
+    heads: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.nearby is None:
+            self.nearby = min(4, self.horizon)
+        if self.window is None:
+            self.window = max(*self.seasons, 32)
+        self.window = whole("MQTransformer", "window", self.window)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.dilations is not None
+        assert self.window is not None
+        assert self.nearby is not None
+        encoder = ConvEncoder(
+            in_channels=n["all"] + self.positions,
+            width=self.width,
+            dilations=self.dilations,
+            kernel=self.kernel,
+            key=keys[0],
+        )
+        decoder = AttentionDecoder(
+            encoding=self.width,
+            future=n["future"],
+            static=n["static"],
+            horizon=self.horizon,
+            positions=self.positions,
+            nearby=self.nearby,
+            window=self.window,
+            feedback=self.feedback,
+            width=self.width,
+            heads=self.heads,
+            key=keys[1],
+        )
+        return MQNetwork(
+            encoder=encoder,
+            decoder=decoder,
+            head=self._head(),
+            categories=sizes["categories"],
+            seasons=self.seasons,
+            width=self.width,
+            key=keys[2],
+        )
+
+
+def forking_loss(
+    network: MQNetwork, batch: Any, key: PRNGKeyArray | None = None
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """Mean loss of all targets of a batch of `ForkSource`, for `jaxsci.training.fit`."""
+    series, targets, observed = batch
+    losses = jax.vmap(network.loss)(series, targets, observed)
+    return losses.sum() / jnp.maximum(observed.sum(), 1).astype(losses.dtype), {}
+
+
+def _mq(forecaster: NeuralForecaster, encoder, n, sizes, keys) -> MQNetwork:
+    decoder = MQDecoder(
+        encoding=encoder.width,
+        future=n["future"],
+        static=n["static"],
+        horizon=forecaster.horizon,
+        agnostic=forecaster.width,
+        width=forecaster.width,
+        key=keys[0],
+    )
+    return MQNetwork(
+        encoder=encoder,
+        decoder=decoder,
+        head=forecaster._head(),
+        categories=sizes["categories"],
+        seasons=forecaster.seasons,
+        width=forecaster.width,
+        key=keys[1],
+    )
+
+
+def _doubling(reach: int) -> tuple[int, ...]:
+    """1, 2, 4, ... whose sum is at least `reach`."""
+    return tuple(1 << k for k in range(int(np.ceil(np.log2(reach + 1)))))
+
+
+def _sizes(panel: Panel) -> dict[str, Any]:
+    return {
+        "past": panel.past.shape[-1],
+        "future": panel.future.shape[-1],
+        "static": panel.static.shape[-1],
+        "categories": list(panel.categories),
+    }
+
+
+@eqx.filter_jit
+def _quantiles(network, arrays, index, last, length, dates):
+    def one(i):
+        return network(arrays.stretch(i, last, length, network.horizon), dates)
+
+    return jax.vmap(one)(index)

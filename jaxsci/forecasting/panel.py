@@ -1,0 +1,344 @@
+"""Long frames of many series, as arrays.
+
+A long frame has a row for each series and date, ``unique_id, ds, y``, and columns of covariates: `past` ones
+are known up to the forecast date, `future` ones are known ahead, `static` ones belong to the series. A `Schema`
+learns from a frame how its columns become numbers; it then turns this frame, or a later one, into a `Panel`:
+one array a quantity, every series on a row, padded on the left so that all end in the last column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .calendar import Calendar
+from .columns import Column, encode, learn_columns
+
+ID, DATE, TARGET = "unique_id", "ds", "y"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series in arrays; the last of T columns is the last date whose target is known, of every series.
+
+    Attributes:
+        ids: names of the series, ``(series,)``.
+        ends: number of the last column's date on the calendar, ``(series,)``.
+        calendar: the dates.
+        horizon: how many dates ahead future covariates reach, H.
+        y: targets, ``(series, T)``, zero where they are missing.
+        observed: where they are not, of the same shape.
+        past: covariates known up to the present, ``(series, T, past)``.
+        future: covariates known ahead, ``(series, T + H, future)``, and the calendar's features after them.
+        static: numbers of the series, ``(series, static)``.
+        codes: categories of the series, ``(series, categories)``, 0 for one never seen.
+        categories: how many categories each of the codes has, ``(categories,)``.
+    """
+
+    ids: np.ndarray
+    ends: np.ndarray
+    calendar: Calendar
+    horizon: int
+    y: np.ndarray
+    observed: np.ndarray
+    past: np.ndarray
+    future: np.ndarray
+    static: np.ndarray
+    codes: np.ndarray
+    categories: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Number T of columns."""
+        return self.y.shape[1]
+
+    def until(self, column: int) -> "Panel":
+        """The same series cut after a column; what was known ahead at that date is kept."""
+        kept = column + 1
+        return replace(
+            self,
+            ends=self.ends - (self.length - kept),
+            y=self.y[:, :kept],
+            observed=self.observed[:, :kept],
+            past=self.past[:, :kept],
+            future=self.future[:, : kept + self.horizon],
+        )
+
+    def rows(self, index: np.ndarray) -> "Panel":
+        """Some of the series."""
+        names = ("ids", "ends", "y", "observed", "past", "future", "static", "codes")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def history(self, series: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of one series from the first that is known, up to a column, and where they are known."""
+        observed = self.observed[series, : column + 1]
+        first = int(observed.argmax()) if observed.any() else column + 1
+        return self.y[series, first : column + 1], observed[first:]
+
+    def dates(self, columns: np.ndarray) -> np.ndarray:
+        """Dates of columns, ``(series, *columns)``; columns from T on lie ahead."""
+        columns = np.asarray(columns)
+        shift = np.expand_dims(self.ends - (self.length - 1), tuple(range(1, columns.ndim + 1)))
+        return self.calendar.dates(shift + columns)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How the columns of a frame become the arrays of a panel.
+
+    Attributes:
+        calendar: the dates.
+        horizon: dates ahead, H.
+        seasons: periods of the calendar's features, for dates that are counters.
+        past: encodings of the past covariates.
+        future: of those known ahead.
+        static: of those of the series.
+    """
+
+    calendar: Calendar
+    horizon: int
+    seasons: tuple[int, ...]
+    past: tuple[Column, ...]
+    future: tuple[Column, ...]
+    static: tuple[Column, ...]
+
+    @classmethod
+    def of(
+        cls,
+        frame: Any,
+        *,
+        horizon: int,
+        seasons: Sequence[int],
+        past: Sequence[str],
+        future: Sequence[str],
+        static: Sequence[str],
+        freq: str | int | None,
+    ) -> "Schema":
+        """Learn the spacing of the dates, the scale of numbers and the names of categories.
+
+        Raises:
+            ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due.
+        """
+        frame = as_frame(frame)
+        names = (*past, *future, *static)
+        _check_frame(frame, (TARGET, *names))
+        if len(set(names)) < len(names) or {ID, DATE, TARGET} & set(names):
+            raise ValueError(
+                f"Schema expected each covariate once in past, future or static, got {names}; a column has "
+                "one role, and unique_id, ds and y have theirs."
+            )
+        known = frame[frame[TARGET].notna()]
+        if known.empty:
+            raise ValueError(
+                f"Schema expected at least one known target, got {len(frame)} rows without; fill column y."
+            )
+        return cls(
+            calendar=Calendar.of(frame[DATE], frame[ID], freq),
+            horizon=horizon,
+            seasons=tuple(seasons),
+            past=learn_columns(known, past),
+            # What is known ahead is not learned from the rows that are to be forecast.
+            future=learn_columns(known, future),
+            static=learn_columns(known.drop_duplicates(ID), static),
+        )
+
+    def panel(self, frame: Any, future: Any = None, *, ahead: bool = False) -> Panel:
+        """The arrays of a frame.
+
+        A series ends with its last known target; its rows after that are dates to be forecast, as those of the
+        frame `future`. A series without any known target ends before its first row.
+
+        Args:
+            frame: as for `of`.
+            future: rows with the covariates known ahead, without y; series that the frame has not are refused.
+            ahead: refuse series whose future covariates do not reach `horizon` dates beyond the end.
+
+        Raises:
+            ValueError: as `of`, or dates that are not on the calendar, or covariates that are not known ahead.
+        """
+        frame = as_frame(frame)
+        _check_frame(frame, (TARGET, *(c.name for c in (*self.past, *self.future, *self.static))))
+        frame = frame.assign(**{TARGET: frame[TARGET].to_numpy(np.float64, na_value=np.nan)})
+        if future is not None:
+            frame = _joined(frame, as_frame(future), [c.name for c in self.future])
+        series, ids = pd.factorize(frame[ID], sort=True)
+        position = self.calendar.positions(frame[DATE])
+        y = frame[TARGET].to_numpy(np.float64)
+        ends, length = _ends(series, position, np.isfinite(y), len(ids))
+        column = position - ends[series] + length - 1
+        # Rows further ahead than the horizon are of no use.
+        inside = column < length + self.horizon
+        series, column, y, frame = series[inside], column[inside], y[inside], frame[inside]
+        past = column < length
+
+        def spread(values, width, rows):
+            array = np.zeros((len(ids), width, *values.shape[1:]), values.dtype)
+            array[series[rows], column[rows]] = values[rows]
+            return array
+
+        everywhere = np.ones_like(past)
+        known = spread(everywhere, length + self.horizon, everywhere)
+        if ahead and self.future and not known[:, length:].all():
+            missing = ids[int(known[:, length:].all(1).argmin())]
+            raise ValueError(
+                f"predict expected the covariates {[c.name for c in self.future]} for {self.horizon} dates "
+                f"after the last known target of each series, got fewer for {missing!r}; add "
+                "those rows, with y missing, or pass them as future=."
+            )
+        dates = ends[:, None] - (length - 1) + np.arange(length + self.horizon)
+        cycles = self.calendar.features(dates, self.seasons)
+        numbers = [c for c in self.static if c.levels is None]
+        categories = [c for c in self.static if c.levels is not None]
+        first = np.unique(series, return_index=True)[1]
+        return Panel(
+            ids=np.asarray(ids),
+            ends=ends,
+            calendar=self.calendar,
+            horizon=self.horizon,
+            y=spread(np.nan_to_num(y), length, past),
+            observed=spread(np.isfinite(y), length, past),
+            past=spread(encode(frame, self.past), length, past),
+            future=np.concatenate(
+                [spread(encode(frame, self.future), length + self.horizon, everywhere), cycles], -1
+            ),
+            static=encode(frame.iloc[first], numbers),
+            codes=_stacked([c.codes(frame[c.name].iloc[first]) for c in categories], len(ids)),
+            categories=tuple(c.width for c in categories),
+        )
+
+    def learned_before(self, frame: Any, panel: Panel, column: int) -> "Schema":
+        """The same calendar, with encodings learned only from rows up to a column of the frame's panel."""
+        frame = as_frame(frame)
+        last = pd.Series(panel.ends - (panel.length - 1 - column), index=panel.ids)
+        before = self.calendar.positions(frame[DATE]) <= frame[ID].map(last).to_numpy()
+        known = frame[before & frame[TARGET].notna().to_numpy()]
+        if known.empty:
+            raise ValueError(
+                "cross_validate expected a known target before the first creation date, got "
+                "none; ask for fewer windows."
+            )
+        return replace(
+            self,
+            past=learn_columns(known, [c.name for c in self.past]),
+            future=learn_columns(known, [c.name for c in self.future]),
+            static=learn_columns(known.drop_duplicates(ID), [c.name for c in self.static]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes this schema of."""
+        roles = {
+            role: [c.to_json() for c in getattr(self, role)]
+            for role in ("past", "future", "static")
+        }
+        return {
+            "calendar": self.calendar.to_json(),
+            "horizon": self.horizon,
+            "seasons": list(self.seasons),
+            **roles,
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Schema":
+        """The schema that `to_json` described."""
+        return cls(
+            calendar=Calendar.from_json(content["calendar"]),
+            horizon=content["horizon"],
+            seasons=tuple(content["seasons"]),
+            **{
+                role: tuple(Column.from_json(c) for c in content[role])
+                for role in ("past", "future", "static")
+            },
+        )
+
+
+def as_frame(frame: Any) -> pd.DataFrame:
+    """A pandas frame from one, from a polars frame, or from the path of a parquet file.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if isinstance(frame, str | Path):
+        return pd.read_parquet(frame)
+    if hasattr(frame, "to_dict") and type(frame).__module__.startswith("polars"):
+        return pd.DataFrame(frame.to_dict(as_series=False))
+    raise TypeError(
+        f"jaxsci.forecasting expected a pandas or polars frame, or the path of a parquet file, got "
+        f"{type(frame).__name__}; make a frame with columns unique_id, ds, y."
+    )
+
+
+def _check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in (ID, DATE, *columns) if name not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"jaxsci.forecasting expected columns {[ID, DATE, *columns]}, got a frame without "
+            f"{missing}; rename columns, or declare fewer covariates."
+        )
+    if frame.empty:
+        raise ValueError(
+            "jaxsci.forecasting expected a frame with rows, got an empty one; check the selection."
+        )
+    for name in (ID, DATE):
+        absent = int(np.sum(pd.isna(frame[name].to_numpy())))
+        if absent:
+            raise ValueError(
+                f"jaxsci.forecasting expected {name} in every row, got {absent} missing; drop those rows."
+            )
+    repeated = frame.duplicated([ID, DATE])
+    if repeated.any():
+        row = frame[repeated].iloc[0]
+        raise ValueError(
+            f"jaxsci.forecasting expected one row for each series and date, got several for series "
+            f"{row[ID]!r} at {row[DATE]}; add them up, or drop the repeated ones."
+        )
+    if TARGET in columns:
+        if not pd.api.types.is_numeric_dtype(frame[TARGET].dtype):
+            raise ValueError(
+                f"jaxsci.forecasting expected numbers in y, got {frame[TARGET].dtype}; convert it with "
+                "pandas.to_numeric."
+            )
+        infinite = np.isinf(frame[TARGET].to_numpy(np.float64, na_value=np.nan))
+        if infinite.any():
+            row = frame[infinite].iloc[0]
+            raise ValueError(
+                f"jaxsci.forecasting expected finite or missing targets, got {row[TARGET]} in series "
+                f"{row[ID]!r} at {row[DATE]}; set it to NaN if it is unknown."
+            )
+
+
+def _joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The frame and the rows that follow it."""
+    _check_frame(future, names)
+    strangers = set(future[ID]) - set(frame[ID])
+    if strangers:
+        raise ValueError(
+            "predict expected future rows of the frame's series, got "
+            f"{sorted(map(str, strangers))[:3]} too; give a new series one row in the frame, with y missing."
+        )
+    statics = frame.drop_duplicates(ID).set_index(ID)
+    future = future.loc[:, [ID, DATE, *names]]
+    others = [c for c in frame.columns if c not in future.columns and c != TARGET]
+    future = future.join(statics[others], on=ID).assign(**{TARGET: np.nan})
+    # A date in both frames: its target is the frame's, and what is known of it is said there.
+    rows = pd.concat([frame, future.loc[:, list(frame.columns.intersection(future.columns))]])
+    return rows.loc[~rows.duplicated(subset=[ID, DATE]).to_numpy()]
+
+
+def _stacked(codes: list[np.ndarray], rows: int) -> np.ndarray:
+    return np.stack(codes, -1) if codes else np.zeros((rows, 0), np.int64)
+
+
+def _ends(
+    series: np.ndarray, position: np.ndarray, known: np.ndarray, count: int
+) -> tuple[np.ndarray, int]:
+    """The last known position of each series, and the number of columns that the longest one needs."""
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, series, position)
+    ends = first - 1
+    np.maximum.at(ends, series[known], position[known])
+    return ends, int(max((ends - first).max() + 1, 1))

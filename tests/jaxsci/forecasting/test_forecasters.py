@@ -1,0 +1,222 @@
+"""Every forecaster keeps the contract: frames in, quantiles out, no leaks, and saved ones are the same."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxsci.forecasting import (
+    MLP,
+    MQCNN,
+    MQRNN,
+    Drift,
+    MQTransformer,
+    SeasonalNaive,
+    load,
+)
+
+QUANTILES = (0.1, 0.5, 0.9)
+SMALL = {"steps": 3, "width": 8, "batch_size": 4, "forks": 4}
+OPTIONS = {
+    SeasonalNaive: {},
+    Drift: {},
+    MLP: SMALL | {"window": 6},
+    MQRNN: SMALL | {"context": 8},
+    MQCNN: SMALL | {"dilations": (1, 2)},
+    MQTransformer: SMALL | {"dilations": (1, 2), "window": 6, "feedback": 2, "heads": 2},
+}
+COVARIATES = {"past": ["sales"], "future": ["event"], "static": ["kind", "size"]}
+
+
+def make(kind, **options):
+    return kind(**{"horizon": 3, "season": 6, "quantiles": QUANTILES} | OPTIONS[kind] | options)
+
+
+def rows_ahead(frame, dates):
+    ends = frame.groupby("unique_id").ds.max()
+    rows = [
+        pd.DataFrame(
+            {
+                "unique_id": name,
+                "ds": pd.date_range(end, periods=dates + 1, freq="D")[1:],
+                "event": ["fair", "none", "fair"][:dates],
+            }
+        )
+        for name, end in ends.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_contract(kind, frame, tmp_path):
+    forecaster = make(kind, **COVARIATES)
+    assert forecaster.fit(frame) is forecaster
+    future = rows_ahead(frame, 3)
+    forecast = forecaster.predict(frame, future)
+    assert list(forecast.columns) == ["unique_id", "ds", "0.1", "0.5", "0.9"]
+    assert (forecast.ds.to_numpy() == future.ds.to_numpy()).all()
+    assert (forecast.unique_id == future.unique_id).all()
+    values = forecast[["0.1", "0.5", "0.9"]].to_numpy()
+    assert np.isfinite(values).all()
+    assert (np.diff(values) >= 0).all()
+    # Order of the rows does not matter.
+    again = forecaster.predict(frame.sample(frac=1, random_state=0), future)
+    pd.testing.assert_frame_equal(forecast, again)
+    forecaster.save(tmp_path / "saved")
+    pd.testing.assert_frame_equal(load(tmp_path / "saved").predict(frame, future), forecast)
+    with pytest.raises(FileExistsError, match="which exists"):
+        forecaster.save(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_cross_validation_is_predicting_from_what_was_known(kind, frame):
+    """What comes after the creation dates, targets and covariates alike, changes no forecast."""
+    forecaster = make(kind, past=["sales"])
+    made = forecaster.cross_validate(frame, windows=2, step=2)
+    assert list(made.columns) == ["unique_id", "ds", "cutoff", "y", "0.1", "0.5", "0.9"]
+    assert len(made) == 4 * 2 * 3
+    lead = (made.ds - made.cutoff).dt.days
+    assert sorted(lead.unique()) == [1, 2, 3]
+    last = made.groupby("unique_id").cutoff.transform("max") == made.cutoff
+    tail = frame.groupby("unique_id").tail(3).index
+    spoiled = frame.assign(
+        y=frame.y.where(~frame.index.isin(tail), 1e3),
+        sales=frame.sales.where(~frame.index.isin(tail), 1e3),
+    )
+    columns = ["0.1", "0.5", "0.9"]
+    other = forecaster.cross_validate(spoiled, windows=2, step=2)
+    pd.testing.assert_frame_equal(other[columns], made[columns])
+    truth = frame.set_index(["unique_id", "ds"]).y
+    expected = truth.loc[list(zip(made.unique_id, made.ds, strict=True))].to_numpy()
+    np.testing.assert_array_equal(made.y, expected)
+    assert last.sum() == 12
+
+
+@pytest.mark.parametrize("kind", [MLP, MQCNN, MQTransformer])
+def test_a_backtest_in_one_pass_is_the_loop_over_dates(kind, frame):
+    forecaster = make(kind).fit(frame)
+    grid = forecaster.backtest(frame, 5)
+    assert grid.values.shape == (4, 5, 3, 3)
+    for back in range(5):
+        cut = frame[frame.groupby("unique_id").cumcount(ascending=False) >= back]
+        single = forecaster.predict(cut)[["0.1", "0.5", "0.9"]].to_numpy().reshape(4, 3, 3)
+        # Level and scale are sums in float32.
+        np.testing.assert_allclose(grid.values[:, 4 - back], single, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [MLP, MQRNN, MQCNN, MQTransformer])
+def test_new_series_are_forecast_from_what_is_known_of_them(kind, frame):
+    """One with no history, and a category that was never seen."""
+    forecaster = make(kind, static=["kind"]).fit(frame)
+    new = pd.DataFrame(
+        {"unique_id": "new", "ds": pd.to_datetime(["2021-03-01"]), "y": [np.nan], "kind": "never"}
+    )
+    forecast = forecaster.predict(pd.concat([frame, new], ignore_index=True))
+    mine = forecast[forecast.unique_id == "new"]
+    assert mine.ds.iloc[0] == pd.Timestamp("2021-03-01")
+    assert np.isfinite(mine[["0.1", "0.5", "0.9"]].to_numpy()).all()
+
+
+def test_local_forecasters_refuse_series_without_history(frame):
+    new = pd.DataFrame({"unique_id": "new", "ds": pd.to_datetime(["2021-03-01"]), "y": [np.nan]})
+    both = pd.concat([frame, new], ignore_index=True)
+    with pytest.raises(ValueError, match="known target in every series, got none in 'new'"):
+        make(SeasonalNaive).fit(both).predict(both)
+
+
+def test_training_again_gives_the_same(frame):
+    a, b = (make(MQCNN).fit(frame).predict(frame) for _ in range(2))
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_cross_validation_leaves_the_forecaster_as_it_was(frame):
+    forecaster = make(MQCNN).fit(frame)
+    before = forecaster.predict(frame)
+    forecaster.cross_validate(frame)
+    pd.testing.assert_frame_equal(forecaster.predict(frame), before)
+
+
+def test_seasonal_naive_repeats_the_last_season():
+    y = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 4.0])
+    frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(6), "y": y})
+    forecast = SeasonalNaive(horizon=4, season=3, quantiles=(0.5,)).fit(frame).predict(frame)
+    np.testing.assert_allclose(forecast["0.5"], [1.0, 2.0, 4.0, 1.0])
+    assert forecast.ds.tolist() == [6, 7, 8, 9]
+
+
+def test_drift_goes_on():
+    frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(5), "y": 2.0 * np.arange(5)})
+    forecast = Drift(horizon=2, quantiles=(0.1, 0.9)).fit(frame).predict(frame)
+    np.testing.assert_allclose(forecast[["0.1", "0.9"]], [[10, 10], [12, 12]])
+
+
+def test_intervals_of_the_naive_forecast_hold_what_they_say():
+    """A random walk has the naive forecast's errors: 80 % of them between its deciles."""
+    y = np.random.default_rng(0).normal(size=(2000, 64)).cumsum(1)
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.arange(2000), 64),
+            "ds": np.tile(np.arange(64), 2000),
+            "y": y.ravel(),
+        }
+    )
+    made = SeasonalNaive(horizon=4, quantiles=(0.1, 0.9)).cross_validate(frame)
+    inside = ((made["0.1"] <= made.y) & (made.y <= made["0.9"])).mean()
+    # The variance is estimated from 59 steps; 2000 walks leave a standard error of 0.01.
+    assert inside == pytest.approx(0.8, abs=0.02)
+
+
+def test_nonnegative_forecasts(frame):
+    low = frame.assign(y=frame.y - 1e4)
+    plain = make(SeasonalNaive).fit(low).predict(low)["0.1"]
+    forecast = make(SeasonalNaive, nonnegative=True).fit(low).predict(low)["0.1"]
+    assert (plain < 0).any()
+    np.testing.assert_array_equal(forecast, np.maximum(plain, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon to be a whole number >= 1"),
+        ({"quantiles": (0.5, 0.1)}, "quantiles that increase"),
+        ({"quantiles": (0.0, 0.5)}, "quantiles that increase"),
+        ({"season": 0}, "season to be a whole number"),
+        ({"head": "gauss"}, "a head of"),
+        ({"half_life": -1.0}, "a positive half_life"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(MQCNN, **options)
+
+
+def test_names_of_covariates_are_a_list():
+    with pytest.raises(TypeError, match="as a list of column names"):
+        make(MQCNN, past="sales")
+
+
+def test_wrong_calls_are_refused(frame, tmp_path):
+    with pytest.raises(RuntimeError, match="MQCNN expected to be fitted first"):
+        make(MQCNN).predict(frame)
+    with pytest.raises(ValueError, match="ask for fewer windows"):
+        make(SeasonalNaive).cross_validate(frame, windows=100)
+    with pytest.raises(FileNotFoundError, match="by Forecaster"):
+        load(tmp_path)
+    fitted = make(SeasonalNaive, future=["event"]).fit(frame)
+    with pytest.raises(ValueError, match="for 3 dates after the last known target of each series"):
+        fitted.predict(frame)
+    with pytest.raises(ValueError, match="fewer for 'series 0'"):
+        fitted.predict(frame, rows_ahead(frame, 2))
+
+
+@pytest.mark.parametrize("kind", [MQCNN])
+def test_one_program_serves_all_batches(kind, frame, monkeypatch):
+    """Forecasts of series in several batches are those of one, and compile once."""
+    from jaxsci.forecasting import neural
+
+    forecaster = make(kind).fit(frame)
+    whole = forecaster.predict(frame)
+    monkeypatch.setattr(neural, "_CELLS", 9)  # three series a batch
+    with jax.log_compiles(False):
+        parts = forecaster.predict(frame)
+    pd.testing.assert_frame_equal(parts, whole, rtol=1e-5)

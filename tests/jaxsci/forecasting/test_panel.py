@@ -1,0 +1,167 @@
+"""Long frames become arrays in which every series ends in the last column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxsci.forecasting.calendar import Calendar
+from jaxsci.forecasting.panel import Schema
+
+
+def schema(frame, **options):
+    defaults = {"horizon": 2, "seasons": (1,), "past": (), "future": (), "static": (), "freq": None}
+    return Schema.of(frame, **defaults | options)
+
+
+def test_series_end_together_and_are_padded_on_the_left(frame):
+    panel = schema(frame).panel(frame)
+    assert panel.y.shape == (4, 60)
+    longest, shortest = frame[frame.unique_id == "series 0"], frame[frame.unique_id == "series 3"]
+    np.testing.assert_array_equal(panel.y[0], longest.y)
+    np.testing.assert_array_equal(panel.y[3, -39:], shortest.y)
+    assert not panel.observed[3, :21].any()
+    assert panel.observed[3, 21:].all()
+
+
+def test_dates_count_on_from_the_end_of_each_series(frame):
+    panel = schema(frame).panel(frame)
+    ends = panel.dates(np.array([59, 60]))
+    assert ends[0, 0] == np.datetime64("2021-03-01")
+    assert ends[3, 1] == np.datetime64("2021-02-09")
+
+
+@pytest.mark.parametrize("freq", ["h", "D", "W-SUN", "MS", "QE-DEC", "15min", "B"])
+def test_calendars_count_dates_of_any_spacing(freq):
+    dates = pd.Series(pd.date_range("2020-03-01", periods=40, freq=freq))
+    groups = pd.Series(["a"] * 40)
+    calendar = Calendar.of(dates, groups, None)
+    np.testing.assert_array_equal(calendar.positions(dates), np.arange(40))
+    later = pd.date_range(dates.iloc[-1], periods=4, freq=freq)[1:]
+    np.testing.assert_array_equal(calendar.dates(np.array([40, 41, 42])), later)
+    np.testing.assert_array_equal(
+        Calendar.from_json(calendar.to_json()).dates(np.arange(3)), dates[:3]
+    )
+
+
+def test_calendar_features_repeat_with_their_cycle():
+    calendar = Calendar(pd.Timestamp("2020-01-01"), "h")
+    features = calendar.features(np.arange(24 * 14), ())
+    assert features.shape == (336, 12)
+    np.testing.assert_allclose(features[:168, :8], features[168:, :8], atol=1e-9)  # of day and week
+    np.testing.assert_allclose(features[:24, :4], features[24:48, :4], atol=1e-9)  # of the day
+    counter = Calendar(5, 2).features(np.arange(12), (6,))
+    np.testing.assert_allclose(counter[:6], counter[6:], atol=1e-9)
+
+
+def test_missing_rows_and_missing_values_are_the_same(frame):
+    gone = frame.drop(index=[3, 10])
+    blank = frame.assign(y=frame.y.where(~frame.index.isin([3, 10])))
+    a, b = schema(gone).panel(gone), schema(blank).panel(blank)
+    np.testing.assert_array_equal(a.observed, b.observed)
+    np.testing.assert_array_equal(a.y, b.y)
+    assert not a.observed[0, [3, 10]].any()
+    assert (a.y[0, [3, 10]] == 0).all()
+
+
+def test_rows_after_the_last_known_target_tell_what_is_known_ahead(frame):
+    rows = pd.DataFrame(
+        {
+            "unique_id": "series 0",
+            "ds": pd.date_range("2021-03-02", periods=3, freq="D"),
+            "event": ["fair", "none", "fair"],
+        }
+    )
+    options = {"future": ("event",)}
+    learned = schema(frame, **options)
+    inside = learned.panel(pd.concat([frame, rows.assign(y=np.nan)], ignore_index=True))
+    beside = learned.panel(frame, rows)
+    # Categories are fair and none, in this order; the third row is further ahead than the horizon.
+    np.testing.assert_array_equal(inside.future[0, 60:, :2], [[1, 0], [0, 1]])
+    np.testing.assert_array_equal(beside.future, inside.future)
+    assert inside.length == 60
+
+
+def test_a_series_without_history_ends_before_its_first_row(frame):
+    new = pd.DataFrame(
+        {"unique_id": "zero", "ds": pd.date_range("2021-02-01", periods=2, freq="D"), "y": np.nan}
+    )
+    both = pd.concat([frame, new], ignore_index=True)
+    panel = schema(frame).panel(both)
+    assert not panel.observed[-1].any()
+    assert panel.dates(np.array([panel.length]))[-1, 0] == np.datetime64("2021-02-01")
+
+
+def test_categories_never_seen_are_unknown_and_numbers_standardised(frame):
+    learned = schema(frame, past=("sales", "event"), static=("kind", "size"))
+    panel = learned.panel(frame)
+    assert panel.past.shape == (4, 60, 3)
+    assert panel.codes.tolist() == [[1], [2], [1], [2]]
+    seen = panel.past[..., 0][panel.observed]
+    np.testing.assert_allclose([seen.mean(), seen.std()], [0, 1], atol=1e-12)
+    strange = learned.panel(frame.assign(kind="z", event="war"))
+    assert not strange.codes.any()
+    assert not strange.past[..., 1:].any()
+
+
+def test_what_comes_after_a_date_is_not_learned(frame):
+    learned = schema(frame, past=("sales",), future=("event",))
+    panel = learned.panel(frame)
+    late = frame.groupby("unique_id").tail(20).index
+    spoiled = frame.assign(
+        sales=frame.sales.where(~frame.index.isin(late), 1e6),
+        event=frame.event.where(~frame.index.isin(late), "war"),
+    )
+    assert learned.learned_before(spoiled, panel, 39) == learned.learned_before(frame, panel, 39)
+
+
+def test_schemas_survive_json(frame):
+    learned = schema(frame, past=("sales",), future=("event",), static=("kind", "size"))
+    assert Schema.from_json(learned.to_json()) == learned
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="y"), "without \\['y'\\]; rename"),
+        (lambda f: f.iloc[:0], "got an empty one"),
+        (lambda f: f.assign(y=f.y.astype(str)), "expected numbers in y"),
+        (lambda f: f.assign(y=np.nan), "at least one known target"),
+        (
+            lambda f: f.assign(y=f.y.where(f.index != 2, np.inf)),
+            "got inf in series 'series 0' at 2021-01-03",
+        ),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "one row for each series and date"),
+        (lambda f: f.assign(ds=f.ds.astype(str)), "datetime64 without a time zone"),
+        (lambda f: f.assign(ds=f.ds.dt.tz_localize("UTC")), "datetime64 without a time zone"),
+        (lambda f: f.assign(ds=f.ds.where(f.index != 2)), "ds in every row, got 1 missing"),
+    ],
+)
+def test_wrong_frames_are_refused(frame, change, message):
+    wrong = change(frame)
+    with pytest.raises(ValueError, match=message):
+        schema(wrong)
+
+
+def test_dates_off_the_calendar_are_refused(frame):
+    learned = schema(frame)
+    moved = frame.assign(ds=frame.ds.where(frame.index != 5, frame.ds + pd.Timedelta(hours=3)))
+    with pytest.raises(ValueError, match="every D from 2021-01-01 00:00:00, got 2021-01-06T03"):
+        learned.panel(moved)
+
+
+def test_a_column_has_one_role(frame):
+    with pytest.raises(ValueError, match="each covariate once"):
+        schema(frame, past=("sales",), future=("sales",))
+
+
+def test_future_rows_of_strangers_are_refused(frame):
+    rows = pd.DataFrame(
+        {"unique_id": ["x"], "ds": pd.to_datetime(["2021-03-02"]), "event": ["fair"]}
+    )
+    with pytest.raises(ValueError, match="future rows of the frame's series, got \\['x'\\]"):
+        schema(frame, future=("event",)).panel(frame, rows)
+
+
+def test_polars_like_frames_and_others(frame):
+    with pytest.raises(TypeError, match="got list; make a frame"):
+        schema([1, 2])
