@@ -69,8 +69,9 @@ class QuantileForest(eqx.Module):
                 (checked where they are concrete, not inside jit).
         """
         x = jnp.asarray(x)
+        known = np.full(1, 0.5) if isinstance(levels, Tracer) else np.asarray(levels)
         q = jnp.asarray(levels, self.targets.dtype)
-        if q.ndim != 1 or (not isinstance(q, Tracer) and not ((q > 0) & (q < 1)).all()):
+        if q.ndim != 1 or not ((known > 0) & (known < 1)).all():
             raise ValueError(
                 f"QuantileForest expected levels of shape (levels,) in (0, 1), got {levels}; pass fractions, "
                 "as in jnp.array([0.1, 0.5, 0.9])."

@@ -85,7 +85,8 @@ def test_batches_and_sparse_features():
     thin = fit_quantile_forest(sparse.csr_array(hot), y, **options)
     expected = dense.predict(hot, LEVELS)
     np.testing.assert_array_equal(thin.predict(sparse.coo_matrix(hot), LEVELS, batch=40), expected)
-    mapped = jax.lax.map(lambda row: dense(row, LEVELS), jnp.asarray(hot[:8], jnp.float32))
+    run = jax.jit(lambda rows: jax.lax.map(lambda row: dense(row, LEVELS), rows, batch_size=4))
+    mapped = run(jnp.asarray(hot[:8], jnp.float32))
     np.testing.assert_array_equal(mapped, expected[:8])
     assert dense.predict(hot[:0], LEVELS).shape == (0, 4)
     groups = [np.quantile(y[hot[:, k] == 1], 0.5, method="inverted_cdf") for k in range(3)]
