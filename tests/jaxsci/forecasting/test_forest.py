@@ -93,6 +93,7 @@ def test_batches_and_sparse_features():
     np.testing.assert_allclose(dense.predict(np.eye(3), np.array([0.5]))[:, 0], groups, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_finds_where_the_spread_grows():
     """y ~ N(0, s(x)): coverage, and quantiles that follow s."""
     rng = np.random.default_rng(0)

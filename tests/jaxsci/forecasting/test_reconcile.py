@@ -57,7 +57,7 @@ def needed(method, errors):
     return errors if method in ("wls_variance", "mint") else None
 
 
-@pytest.mark.parametrize("times", [5, 30])
+@pytest.mark.parametrize("times", [5, pytest.param(30, marks=pytest.mark.slow)])
 def test_every_method_is_the_dense_formula(tree, rng, times):
     """S(SᵀW⁻¹S)⁻¹SᵀW⁻¹ is idempotent, its image coherent, and what `reconcile` applies."""
     errors, mean = residuals_of(rng, times), 10 * rng.normal(size=(2, 3, SERIES))
@@ -103,6 +103,7 @@ def test_coherent_forecasts_stay(tree, rng, method):
     np.testing.assert_allclose(out, y, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_mint_lowers_the_error_of_every_level(tree, rng):
     """Base forecasts whose errors have the covariance of the residuals: trace(P W Pᵀ) is least."""
     truth = tree.aggregate(jnp.asarray(rng.normal(size=(2000, BOTTOM))))
