@@ -4,9 +4,12 @@ Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_valid
 `save(path)`, and `load(path)`.
 """
 
+from .fit_forest import fit_quantile_forest as fit_quantile_forest
+from .fit_forest import forest_from_sklearn as forest_from_sklearn
 from .forecaster import DECILES as DECILES
 from .forecaster import Forecaster as Forecaster
 from .forecaster import load as load
+from .forest import QuantileForest as QuantileForest
 from .forking import ForkSource as ForkSource
 from .grid import ForecastGrid as ForecastGrid
 from .heads import FreeQuantiles as FreeQuantiles
@@ -14,6 +17,7 @@ from .heads import IncrementalQuantiles as IncrementalQuantiles
 from .heads import NegativeBinomial as NegativeBinomial
 from .heads import QuantileFunction as QuantileFunction
 from .heads import StudentT as StudentT
+from .hierarchy import Hierarchy as Hierarchy
 from .naive import Drift as Drift
 from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork
@@ -23,3 +27,5 @@ from .neural import MQRNN as MQRNN
 from .neural import MQTransformer as MQTransformer
 from .panel import Panel as Panel
 from .panel import Schema as Schema
+from .reconcile import reconcile as reconcile
+from .reconcile_frame import reconcile_frame as reconcile_frame

@@ -11,6 +11,7 @@ NAMES = (
     "constraints",
     "data",
     "experiment",
+    "forecasting",
     "metrics",
     "nn",
     "operators",
