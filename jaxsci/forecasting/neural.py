@@ -121,7 +121,8 @@ class NeuralForecaster(Forecaster):
     def _fit(self, panel: Panel) -> None:
         sizes = _sizes(panel)
         network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
-        network = self.build(sizes, key=network_key)
+        # In one program: the weights' shapes would each be compiled by themselves.
+        network = eqx.filter_jit(lambda key: self.build(sizes, key=key))(network_key)
         network = eqx.tree_at(lambda n: n.prior, network, self._prior(panel))
         source = self.source(panel, network, key=batch_key)
         optimizer = OptimizerConfig(

@@ -79,6 +79,6 @@ def random_series():
     return make_series
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def frames():
     return seasonal_frame
