@@ -1,0 +1,1 @@
+"""Demand forecasting, from seasonal naive to MQTransformer."""

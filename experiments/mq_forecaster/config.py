@@ -1,0 +1,64 @@
+"""Presets of the comparisons of forecasters."""
+
+from dataclasses import dataclass, field
+
+from experiments.mq_forecaster.demand import Demand
+
+
+@dataclass(frozen=True)
+class Training:
+    """Of every network.
+
+    Args:
+        steps: updates.
+        batch_size: stretches of series in a batch.
+        forks: consecutive dates of a stretch that make forecasts.
+        width: channels.
+        learning_rate: the largest.
+    """
+
+    steps: int = 1500
+    batch_size: int = 32
+    forks: int = 28
+    width: int = 32
+    learning_rate: float = 4e-3
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """One preset on synthetic demand.
+
+    Args:
+        seeds: each draws its own demand, initial weights and batches.
+        data: the demand.
+        horizon: days ahead, H.
+        quantiles: levels.
+        training: of the networks.
+        trees: of the forest.
+        every: days between the forecast dates that classical forecasters are judged on, one fit a series and date.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    data: Demand = field(default_factory=Demand)
+    horizon: int = 14
+    quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
+    training: Training = field(default_factory=Training)
+    trees: int = 100
+    every: int = 21
+
+
+SYNTHETIC = {
+    "smoke": SyntheticConfig(
+        seeds=(0,),
+        data=Demand(items=12, days=130, test_days=48, shares=(0.6, 0.2, 0.2)),
+        horizon=4,
+        training=Training(steps=20, batch_size=8, forks=8, width=8),
+        trees=5,
+        every=22,
+    ),
+    "cpu": SyntheticConfig(),
+    "paper": SyntheticConfig(
+        data=Demand(items=2000, days=1100, test_days=365),
+        training=Training(steps=20_000, batch_size=64, forks=56, width=64),
+    ),
+}
