@@ -35,7 +35,8 @@ class SyntheticConfig:
         quantiles: levels.
         training: of the networks.
         trees: of the forest.
-        every: days between the forecast dates that classical forecasters are judged on, one fit a series and date.
+        every: days between the forecast dates that classical forecasters are judged on, one fit a series and
+            date.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -2,15 +2,17 @@ r"""Demand whose true quantiles are known, at every horizon and given every hist
 
 Regular items sell, on day t,
 
-    y_t = exp( b + w(day of week) + e(holidays and promotions near t) + a_t ),     a_t = ρ a_{t−1} + ε_t,  ε ~ N(0, τ²)
+    y_t = exp( b + w(day of week) + e(holidays and promotions near t) + a_t ),     a_t = ρ a_{t−1} + ε_t,  ε
+    ~ N(0, τ²)
 
-so that, h days ahead and given a_t, log y_{t+h} is Gaussian with mean b + w + e + ρ^h a_t and variance τ² (1 − ρ^{2h})/(1 − ρ²).
-Its conditional mean is a martingale in t: revisions of a perfect forecaster are only as large as they have to be.
-Intermittent items sell on a share p of the days, in independent log-normal sizes. New items are regular ones that have
-no history before a day in the test period.
+so that, h days ahead and given a_t, log y_{t+h} is Gaussian with mean b + w + e + ρ^h a_t and variance τ² (1
+− ρ^{2h})/(1 − ρ²). Its conditional mean is a martingale in t: revisions of a perfect forecaster are only as
+large as they have to be. Intermittent items sell on a share p of the days, in independent log-normal sizes.
+New items are regular ones that have no history before a day in the test period.
 
-What is known ahead are the holidays and the promotions; what is known of an item are its kind, its weekly pattern and its
-class of sensitivity to events. Their effects, which begin days before a holiday, and the items' levels have to be learned.
+What is known ahead are the holidays and the promotions; what is known of an item are its kind, its weekly
+pattern and its class of sensitivity to events. Their effects, which begin days before a holiday, and the
+items' levels have to be learned.
 """
 
 from dataclasses import dataclass

@@ -105,7 +105,9 @@ def forecast(forecaster: Forecaster, sales: Sales, first: int, days: np.ndarray)
         # They forecast nothing for items without history; those are judged apart.
         names = np.unique(frame["unique_id"])[sales.kinds != NEW]
         frame = frame[frame["unique_id"].isin(names)]
-    learned = frame[frame["ds"] < first]
+    # What is known ahead at the end of the training period is known for the next days too.
+    seen = frame[frame["ds"] < first + forecaster.horizon]
+    learned = seen.assign(y=seen["y"].where(seen["ds"] < first))
     forecaster.fit(learned)
     panel = forecaster.schema.panel(frame)
     return forecaster.forecast(panel, days)

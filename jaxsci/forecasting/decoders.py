@@ -280,18 +280,20 @@ class AttentionDecoder(eqx.Module):
         target = self.target_positions(series, dates)
         now = jnp.broadcast_to(place[-dates:, None], (dates, self.horizon, place.shape[-1]))
         asked = linear(self.query, jnp.concatenate([now, target], -1))
-        index = np.arange(count - dates, count)[:, None] - np.arange(self.window)
-        seen = jnp.asarray(index >= 0) & series.started[-count:][np.maximum(index, 0)]
-        index = np.maximum(index, 0)
-        keys, values = (linear(layer, place)[index] for layer in (self.keys, self.values))
+        # All keys, and a band of them seen: gathering each date's window would be scattered back in the
+        # gradient,
+        # which costs a CPU more than the products that it saves.
+        back = np.arange(count - dates, count)[:, None] - np.arange(count)
+        seen = jnp.asarray((back >= 0) & (back < self.window)) & series.started[-count:]
+        keys, values = (linear(layer, place) for layer in (self.keys, self.values))
 
         def split(x):
             return x.reshape(*x.shape[:-1], self.heads, -1)
 
         query, keys, values = split(asked), split(keys), split(values)
-        scores = jnp.einsum("dhne,dwne->dnhw", query, keys) / math.sqrt(keys.shape[-1])
+        scores = jnp.einsum("dhne,sne->dnhs", query, keys) / math.sqrt(keys.shape[-1])
         weights = _softmax(scores, seen[:, None, None, :])
-        attended = jnp.einsum("dnhw,dwne->dhne", weights, values)
+        attended = jnp.einsum("dnhs,sne->dhne", weights, values)
         attended = attended.reshape(*attended.shape[:2], -1)
         return jax.nn.gelu(linear(self.mix, jnp.concatenate([attended, asked], -1)))
 
@@ -310,23 +312,27 @@ class AttentionDecoder(eqx.Module):
             target: r_{t,h} of the last dates.
             made: whether forecasts were made at these dates at all.
         """
-        dates = len(target)
-        count = len(encoding)
-        back = np.arange(self.feedback + 1)
-        date = np.arange(count - dates, count)[:, None, None] - back
-        horizon = np.arange(self.horizon)[None, :, None] + back
-        date, horizon = np.broadcast_arrays(date, horizon)
-        inside = (horizon < self.horizon) & (date >= 0)
-        date, horizon = np.maximum(date, 0), np.minimum(horizon, self.horizon - 1)
-        # A forecast attends to itself in any case, so that there is always something to attend to.
-        seen = jnp.asarray(inside) & (made[date] | jnp.asarray(back == 0))
+        dates, count = len(target), len(encoding)
         states = jnp.broadcast_to(encoding[:, None], (count, self.horizon, encoding.shape[-1]))
         states = jnp.concatenate([states, contexts], -1)
         query = linear(self.feedback_query, jnp.concatenate([states[-dates:], target], -1))
+        backs = range(self.feedback + 1)
+
+        def earlier(x):
+            """What was forecast of the same target 0, 1, ... dates before."""
+            shifted = [x[count - dates - k : count - k, k:] for k in backs]
+            padded = [
+                jnp.pad(y, ((0, 0), (0, k), (0, 0))) for k, y in zip(backs, shifted, strict=True)
+            ]
+            return jnp.stack(padded, axis=2)
+
         keys, values = (
-            linear(layer, states)[date, horizon]
-            for layer in (self.feedback_keys, self.feedback_values)
+            earlier(linear(layer, states)) for layer in (self.feedback_keys, self.feedback_values)
         )
+        inside = np.arange(self.horizon)[:, None] + np.asarray(backs) < self.horizon
+        # A forecast attends to itself in any case, so that there is always something to attend to.
+        before = jnp.stack([made[count - dates - k : count - k] | (k == 0) for k in backs], -1)
+        seen = jnp.asarray(inside) & before[:, None]
         scores = jnp.einsum("dhe,dhje->dhj", query, keys) / math.sqrt(query.shape[-1])
         return jnp.einsum("dhj,dhje->dhe", _softmax(scores, seen), values)
 

@@ -70,12 +70,25 @@ class Forecaster(abc.ABC):
                     f"{who} expected {role} as a list of column names, got {names!r}; write [{names!r}]."
                 )
             setattr(self, role, tuple(names))
-        self._schema: Schema | None = None
+        self._learned: Schema | None = None
 
     @property
     def seasons(self) -> tuple[int, ...]:
         """The periods, increasing."""
         return (self.season,) if isinstance(self.season, int) else tuple(self.season)
+
+    @property
+    def schema(self) -> Schema:
+        """What `fit` learned of the frame's columns; it turns frames into panels.
+
+        Raises:
+            RuntimeError: before `fit`.
+        """
+        if self._learned is None:
+            raise RuntimeError(
+                f"{type(self).__name__} expected to be fitted first; call fit(frame), or load one that was."
+            )
+        return self._learned
 
     def fit(self: _Kind, frame: Any) -> _Kind:
         """Learn from a long frame, and return the forecaster itself.
@@ -91,7 +104,7 @@ class Forecaster(abc.ABC):
         """
         schema = self._learn_schema(frame)
         self._fit(schema.panel(frame))
-        self._schema = schema
+        self._learned = schema
         return self
 
     def predict(self, frame: Any, future: Any = None) -> pd.DataFrame:
@@ -109,7 +122,7 @@ class Forecaster(abc.ABC):
             RuntimeError: before `fit`.
             ValueError: as `fit`, or covariates that are not known for all H dates.
         """
-        panel = self._fitted().panel(frame, future, ahead=True)
+        panel = self.schema.panel(frame, future, ahead=True)
         return self.forecast(panel, np.array([panel.length - 1])).to_frame()
 
     def cross_validate(
@@ -152,7 +165,7 @@ class Forecaster(abc.ABC):
 
         The forecaster is used as it is: targets before its own training's end were seen by it.
         """
-        panel = self._fitted().panel(frame)
+        panel = self.schema.panel(frame)
         dates = whole("backtest", "dates", dates)
         if dates > panel.length:
             raise ValueError(
@@ -174,7 +187,7 @@ class Forecaster(abc.ABC):
         Raises:
             FileExistsError: if it exists and `overwrite` is off.
         """
-        schema, path = self._fitted(), Path(path)
+        schema, path = self.schema, Path(path)
         if path.exists():
             if not overwrite:
                 raise FileExistsError(
@@ -230,13 +243,6 @@ class Forecaster(abc.ABC):
             freq=self.freq,
         )
 
-    def _fitted(self) -> Schema:
-        if self._schema is None:
-            raise RuntimeError(
-                f"{type(self).__name__} expected to be fitted first; call fit(frame), or load one that was."
-            )
-        return self._schema
-
 
 def load(path: str | Path) -> Forecaster:
     """The forecaster that was saved in the folder `path`.
@@ -263,7 +269,7 @@ def load(path: str | Path) -> Forecaster:
             "with this version."
         )
     forecaster = kind(**content["options"])
-    forecaster._schema = Schema.from_json(content["schema"])
+    forecaster._learned = Schema.from_json(content["schema"])
     if (path / _MODEL).exists():
         like = forecaster._like(content["sizes"])
         forecaster._restore(load_model(path / _MODEL, like))

@@ -87,7 +87,7 @@ class NeuralForecaster(Forecaster):
         Raises:
             RuntimeError: before `fit`.
         """
-        self._fitted()
+        assert self.schema is not None
         assert self._network is not None
         return self._network
 

@@ -3,6 +3,8 @@
 from ._transform import choose_transform as choose_transform
 from .attention import CrossAttention as CrossAttention
 from .attention import SelfAttentionBlock as SelfAttentionBlock
+from .causal_conv import CausalConv as CausalConv
+from .causal_conv import CausalConvStack as CausalConvStack
 from .conv import Conv as Conv
 from .conv_block import ConvBlock as ConvBlock
 from .conv_block import GroupNorm as GroupNorm
@@ -25,6 +27,7 @@ from .moments import derivative_kernels as derivative_kernels
 from .moments import moments as moments
 from .patches import from_patches as from_patches
 from .patches import to_patches as to_patches
+from .perceptron import Perceptron as Perceptron
 from .phy_cell import PhyCell as PhyCell
 from .pointwise import Pointwise as Pointwise
 from .positions import PositionEmbedding as PositionEmbedding

@@ -119,7 +119,7 @@ def test_a_backtest_in_one_pass_is_the_loop_over_dates(kind, frame, fitted):
     grid = forecaster.backtest(frame, 5)
     assert grid.values.shape == (4, 5, 3, 3)
     for back in range(5):
-        panel = forecaster._schema.panel(frame)
+        panel = forecaster.schema.panel(frame)
         cut = panel.until(panel.length - 1 - back)
         single = forecaster.forecast(cut, np.array([cut.length - 1])).values[:, 0]
         # Level and scale are sums in float32.

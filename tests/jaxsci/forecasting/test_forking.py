@@ -1,0 +1,63 @@
+"""Batches of stretches: every date of every series makes forecasts equally often, of the right targets."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsci.forecasting.forking import ForkSource, SeriesArrays
+from jaxsci.forecasting.panel import Schema
+from jaxsci.forecasting.scaling import Prior
+
+HORIZON, FORKS, LENGTH = 2, 4, 9
+
+
+@pytest.fixture
+def source(frame):
+    """Targets are the numbers of their dates, and series have 60, 53, 46 and 39 of them."""
+    options = {"seasons": (1,), "past": (), "future": (), "static": (), "freq": None}
+    numbered = frame.assign(y=frame.groupby("unique_id").cumcount().astype(float))
+    panel = Schema.of(numbered, horizon=HORIZON, **options).panel(numbered)
+    first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
+    arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=LENGTH)
+    return ForkSource(arrays, first, LENGTH, FORKS, HORIZON, 64, jax.random.key(0))
+
+
+@eqx.filter_jit
+def _batch(source, position):
+    return source.batch(position)
+
+
+def test_targets_follow_their_dates(source):
+    series, targets, observed = _batch(source, jnp.asarray(0, jnp.int32))
+    assert series.y.shape == (64, LENGTH)
+    assert targets.shape == observed.shape == (64, FORKS, HORIZON)
+    last = np.asarray(series.y[:, -1])
+    known = np.asarray(series.observed[:, -1])
+    made, ahead = np.arange(FORKS)[:, None], np.arange(1, HORIZON + 1)
+    expected = last[:, None, None] - (FORKS - 1) + made + ahead
+    kept = np.asarray(observed) & known[:, None, None]
+    np.testing.assert_array_equal(np.asarray(targets)[kept], expected[kept])
+
+
+def test_every_date_is_drawn_equally_often(source):
+    """From one date before the first value to one before the last, of all series alike."""
+    counts = np.zeros(60)
+    for position in range(150):
+        _, targets, observed = _batch(source, jnp.asarray(position, jnp.int32))
+        now = np.asarray(targets[..., 0])[np.asarray(observed[..., 0])].astype(int)
+        np.add.at(counts, now, 1)
+    # The next value is number 0 to 59; number k is in as many series as are longer than k.
+    expected = np.array([sum(n > k for n in (60, 53, 46, 39)) for k in range(60)])
+    share = counts / counts.sum()
+    # About 150 · 64 · 4 draws in stretches of four: a standard deviation of some 6 % a date.
+    np.testing.assert_allclose(share / (expected / expected.sum()), 1, atol=0.3)
+    # The first and the last dates are not rarer than the others.
+    assert share[:39].min() > 0.7 * share[:39].mean()
+
+
+def test_batches_are_functions_of_their_number(source):
+    a, b, other = (_batch(source, jnp.asarray(k, jnp.int32)) for k in (3, 3, 4))
+    assert all((x == y).all() for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    assert not (a[1] == other[1]).all()
