@@ -3,8 +3,8 @@ r"""Sparse quantile regression forest: one forest of all series, horizons and da
     (y[t + h] − m_t)/σ_t  ~  QuantileForest(features of t and t + h),      ŷ_q = m_t + σ_t ẑ_q
 
 A reconstruction: there is no paper of this step from local models to learning across series, only an outline.
-The forest is Meinshausen's; features, scaling and sampling are ours, and so is the reading of "sparse": columns of
-ones and zeros for categories, kept so where they are many.
+The forest is Meinshausen's; features, scaling and sampling are ours, and so is the reading of "sparse": columns
+of ones and zeros for categories, kept so where they are many.
 
 Reference: N. Meinshausen, Quantile Regression Forests, J. Mach. Learn. Res. 7 (2006) 983.
 """
