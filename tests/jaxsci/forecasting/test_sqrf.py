@@ -42,6 +42,7 @@ def loss(made):
     return float(np.mean(parts))
 
 
+@pytest.mark.slow
 def test_it_learns_seasons_and_their_spread_across_series(made):
     """The oracle knows noise of 1, or 3 at every fourth date, around 10 or 14, of a mean of 11."""
     forest, naive = made
@@ -52,6 +53,7 @@ def test_it_learns_seasons_and_their_spread_across_series(made):
     assert loss(forest) < 0.8 * loss(naive)
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_they_say_at_every_phase(made):
     forest, _ = made
     inside = (forest["0.1"] <= forest.y) & (forest.y <= forest["0.9"])
