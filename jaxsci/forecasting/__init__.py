@@ -4,6 +4,8 @@ Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_valid
 `save(path)`, and `load(path)`.
 """
 
+from .exponential import ETS as ETS
+from .exponential import Theta as Theta
 from .fit_forest import fit_quantile_forest as fit_quantile_forest
 from .fit_forest import forest_from_sklearn as forest_from_sklearn
 from .forecaster import DECILES as DECILES
@@ -18,6 +20,9 @@ from .heads import NegativeBinomial as NegativeBinomial
 from .heads import QuantileFunction as QuantileFunction
 from .heads import StudentT as StudentT
 from .hierarchy import Hierarchy as Hierarchy
+from .intermittent import SBA as SBA
+from .intermittent import TSB as TSB
+from .intermittent import Croston as Croston
 from .naive import Drift as Drift
 from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork
@@ -29,3 +34,4 @@ from .panel import Panel as Panel
 from .panel import Schema as Schema
 from .reconcile import reconcile as reconcile
 from .reconcile_frame import reconcile_frame as reconcile_frame
+from .sqrf import SQRF as SQRF

@@ -30,7 +30,7 @@ def fit_quantile_forest(
     seed: int = 0,
     workers: int = 1,
 ) -> QuantileForest:
-    """Grow a quantile regression forest on the host with scikit-learn (extra `earth`).
+    """Grow a quantile regression forest on the host with scikit-learn (extra `forecast`).
 
     Args:
         features: shape (samples, features), an array, or a SciPy sparse matrix of one-hot columns, say.
@@ -52,7 +52,11 @@ def fit_quantile_forest(
             options that scikit-learn refuses.
     """
     ensemble = extra(
-        "fit_quantile_forest", "sklearn.ensemble", "scikit-learn", "use another forecaster"
+        "fit_quantile_forest",
+        "sklearn.ensemble",
+        "scikit-learn",
+        "use another forecaster",
+        name="forecast",
     )
     x = feature_matrix("fit_quantile_forest", features)
     y = _targets("fit_quantile_forest", targets, x.shape[0])

@@ -56,16 +56,14 @@ class LocalForecaster(Forecaster):
 
 @dataclass(kw_only=True, eq=False)
 class SeasonalNaive(LocalForecaster):
-    """The last season again; with season=1, the last value. Missing values are those of a season before."""
+    """The last season again; with season=1, the last value. Missing values are those of a season before.
+
+    Of several seasons, it is the shortest.
+    """
 
     def _local(self, y, observed):
-        season = max(self.seasons) if len(self.seasons) == 1 else self.seasons[0]
-        y = filled(y, observed, season)
-        h = np.arange(1, self.horizon + 1)
-        cycles = -(-h // season)
-        # With less than a season of history, the nearest dates that there are.
-        index = np.clip(len(y) - 1 + h - season * cycles, 0, len(y) - 1)
-        return gaussian(y[index], _spread(y, season) * np.sqrt(cycles), self.quantiles)
+        season = self.seasons[0]
+        return repeated(filled(y, observed, season), season, self.horizon, self.quantiles)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -78,6 +76,15 @@ class Drift(LocalForecaster):
         drift = (y[-1] - y[0]) / steps
         spread = np.sqrt(np.mean((np.diff(y) - drift) ** 2)) if len(y) > 2 else 0.0
         return gaussian(y[-1] + h * drift, spread * np.sqrt(h * (1 + h / steps)), self.quantiles)
+
+
+def repeated(y: np.ndarray, season: int, horizon: int, levels) -> np.ndarray:
+    """Quantiles ``(horizon, quantiles)`` of the last season again."""
+    h = np.arange(1, horizon + 1)
+    cycles = -(-h // season)
+    # With less than a season of history, the nearest dates that there are.
+    index = np.clip(len(y) - 1 + h - season * cycles, 0, len(y) - 1)
+    return gaussian(y[index], _spread(y, season) * np.sqrt(cycles), levels)
 
 
 def filled(y: np.ndarray, observed: np.ndarray, season: int) -> np.ndarray:

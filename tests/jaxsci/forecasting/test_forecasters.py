@@ -7,12 +7,18 @@ import pandas as pd
 import pytest
 
 from jaxsci.forecasting import (
+    ETS,
     MLP,
     MQCNN,
     MQRNN,
+    SBA,
+    SQRF,
+    TSB,
+    Croston,
     Drift,
     MQTransformer,
     SeasonalNaive,
+    Theta,
     load,
     neural,
 )
@@ -22,6 +28,12 @@ SMALL = {"steps": 3, "width": 8, "batch_size": 4, "forks": 4}
 OPTIONS = {
     SeasonalNaive: {},
     Drift: {},
+    ETS: {},
+    Theta: {},
+    Croston: {},
+    SBA: {},
+    TSB: {},
+    SQRF: {"trees": 3, "max_rows": 200},
     MLP: SMALL | {"window": 6},
     MQRNN: SMALL | {"context": 8},
     MQCNN: SMALL | {"dilations": (1, 2)},
@@ -126,7 +138,7 @@ def test_a_backtest_in_one_pass_is_the_loop_over_dates(kind, frame, fitted):
         np.testing.assert_allclose(grid.values[:, 4 - back], single, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [MLP, MQRNN, MQCNN, MQTransformer])
+@pytest.mark.parametrize("kind", [MLP, MQRNN, MQCNN, MQTransformer, SQRF])
 def test_new_series_are_forecast_from_what_is_known_of_them(kind, frame, fitted):
     """One with no history, and a category that was never seen."""
     forecaster = fitted(kind)
