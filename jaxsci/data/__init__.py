@@ -1,4 +1,4 @@
-"""Data: solver output as labelled datasets, checked zarr stores, normalisation, space-time sequences."""
+"""Data: labelled datasets of solver output, checked zarr stores, normalisation, films, series."""
 
 from .checks import DatasetError as DatasetError
 from .checks import check_dataset as check_dataset
@@ -13,8 +13,12 @@ from .earthnet import EarthNet as EarthNet
 from .enso import ENSO as ENSO
 from .enso import decode_sst as decode_sst
 from .enso import encode_sst as encode_sst
+from .ett import read_ett as read_ett
+from .ett import split_ett as split_ett
 from .flows import KolmogorovFlow as KolmogorovFlow
 from .flows import ShallowWaterFlow as ShallowWaterFlow
+from .m4 import read_m4 as read_m4
+from .m5 import read_m5 as read_m5
 from .moving_digits import MovingDigits as MovingDigits
 from .moving_digits import MovingMNIST as MovingMNIST
 from .nbody import NBodyDigits as NBodyDigits
@@ -26,6 +30,8 @@ from .sevir import SEVIR_SPLITS as SEVIR_SPLITS
 from .sevir import lightning_frames as lightning_frames
 from .sprites import Sprites as Sprites
 from .sprites import bicubic as bicubic
+from .tourism import Tourism as Tourism
+from .tourism import read_tourism as read_tourism
 from .windows import ArrayEvents as ArrayEvents
 from .windows import Events as Events
 from .windows import Windows as Windows
