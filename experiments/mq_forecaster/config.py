@@ -15,6 +15,7 @@ class Training:
         forks: consecutive dates of a stretch that make forecasts.
         width: channels.
         learning_rate: the largest.
+        half_life: dates after which an observation counts half in a series' level; these items keep theirs.
     """
 
     steps: int = 1500
@@ -22,6 +23,19 @@ class Training:
     forks: int = 28
     width: int = 32
     learning_rate: float = 4e-3
+    half_life: float = 200.0
+
+
+MODELS = (
+    "seasonal naive",
+    "ETS",
+    "SQRF",
+    "MLP",
+    "MQ-RNN",
+    "MQ-CNN, one fork",
+    "MQ-CNN",
+    "MQTransformer",
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class SyntheticConfig:
         trees: of the forest.
         every: days between the forecast dates that classical forecasters are judged on, one fit a series and
             date.
+        models: those that are compared.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -46,6 +61,16 @@ class SyntheticConfig:
     training: Training = field(default_factory=Training)
     trees: int = 100
     every: int = 21
+    models: tuple[str, ...] = MODELS
+
+    def __post_init__(self):
+        strangers = [name for name in self.models if name not in MODELS]
+        if strangers or not {"seasonal naive", "MQ-CNN"} <= set(self.models):
+            raise ValueError(
+                f"SyntheticConfig expected models among {', '.join(MODELS)}, with seasonal naive "
+                "and MQ-CNN, got "
+                f"{', '.join(self.models)}; correct the names."
+            )
 
 
 SYNTHETIC = {
@@ -55,7 +80,8 @@ SYNTHETIC = {
         horizon=4,
         training=Training(steps=20, batch_size=8, forks=8, width=8),
         trees=5,
-        every=22,
+        every=7,
+        models=("seasonal naive", "ETS", "SQRF", "MQ-CNN"),
     ),
     "cpu": SyntheticConfig(),
     "paper": SyntheticConfig(

@@ -63,7 +63,7 @@ class Sales:
     Attributes:
         frame: the long frame, with holidays, promotions and what is known of the items.
         kinds: of the items, in the order of their names.
-        feasts: whether a day is near a feast, ``(days,)``.
+        near: whether a day is near a holiday, ``(days,)``.
         location: mean of log y but for a_t, ``(items, days)``.
         state: a_t, of the same shape.
         share: p of the intermittent items, 1 for the others, ``(items,)``.
@@ -72,7 +72,7 @@ class Sales:
 
     frame: pd.DataFrame
     kinds: np.ndarray
-    feasts: np.ndarray
+    near: np.ndarray
     location: np.ndarray
     state: np.ndarray
     share: np.ndarray

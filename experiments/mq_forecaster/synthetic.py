@@ -5,7 +5,9 @@ demand (drawn) -> fit every forecaster before the test period -> forecast on eac
 
 import time
 from pathlib import Path
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.mq_forecaster.config import SYNTHETIC, SyntheticConfig
@@ -32,8 +34,7 @@ from jaxsci.forecasting import (
     SeasonalNaive,
 )
 from jaxsci.metrics import (
-    allowed_volatility,
-    martingale_volatility,
+    excess_volatility,
     quantile_coverage,
     weighted_quantile_loss,
 )
@@ -71,31 +72,34 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
 def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Forecaster]:
     """Those that are compared, the simple ones first."""
     t = config.training
-    local = {
+    local: dict[str, Any] = {
         "horizon": config.horizon,
         "quantiles": config.quantiles,
         "season": SEASON,
         "nonnegative": True,
     }
     pooled = local | {"future": FUTURE, "static": STATIC}
-    network = pooled | {
+    network: dict[str, Any] = pooled | {
         "steps": t.steps,
         "batch_size": t.batch_size,
         "forks": t.forks,
         "width": t.width,
         "learning_rate": t.learning_rate,
+        "half_life": t.half_life,
         "seed": seed,
     }
-    return {
+    sampled: dict[str, Any] = network | {"forks": 1}
+    every = {
         "seasonal naive": SeasonalNaive(**local),
         "ETS": ETS(**local),
         "SQRF": SQRF(**pooled, trees=config.trees, seed=seed),
         "MLP": MLP(**network),
         "MQ-RNN": MQRNN(**network),
-        WINDOWS: MQCNN(**network | {"forks": 1}),
+        WINDOWS: MQCNN(**sampled),
         "MQ-CNN": MQCNN(**network),
         "MQTransformer": MQTransformer(**network),
     }
+    return {name: every[name] for name in config.models}
 
 
 def forecast(forecaster: Forecaster, sales: Sales, first: int, days: np.ndarray) -> ForecastGrid:
@@ -104,9 +108,9 @@ def forecast(forecaster: Forecaster, sales: Sales, first: int, days: np.ndarray)
     if isinstance(forecaster, SeasonalNaive | ETS):
         # They forecast nothing for items without history; those are judged apart.
         names = np.unique(frame["unique_id"])[sales.kinds != NEW]
-        frame = frame[frame["unique_id"].isin(names)]
+        frame = frame.loc[frame["unique_id"].isin(list(names))]
     # What is known ahead at the end of the training period is known for the next days too.
-    seen = frame[frame["ds"] < first + forecaster.horizon]
+    seen = frame.loc[frame["ds"] < first + forecaster.horizon]
     learned = seen.assign(y=seen["y"].where(seen["ds"] < first))
     forecaster.fit(learned)
     panel = forecaster.schema.panel(frame)
@@ -122,49 +126,58 @@ def scores(
     kinds = sales.kinds if full else sales.kinds[sales.kinds != NEW]
     shared = np.isin(grid.columns, days[:: config.every])
     targets, observed = grid.targets
-    near = sales.feasts[np.asarray(grid.columns)[:, None] + np.arange(1, config.horizon + 1)]
+    near = sales.near[np.asarray(grid.columns)[:, None] + np.arange(1, config.horizon + 1)]
 
     def loss(mask):
         value = weighted_quantile_loss(
-            grid.values.astype(np.float32), levels, targets.astype(np.float32), observed & mask
+            jnp.asarray(grid.values, jnp.float32),
+            levels,
+            jnp.asarray(targets, jnp.float32),
+            jnp.asarray(observed & mask),
         )
         return float(value)
 
     old = (kinds != NEW)[:, None, None]
     row = {"wQL": loss(old & shared[:, None])}
-    row["wQL near feasts"] = loss(old & shared[:, None] & near)
+    row["wQL near holidays"] = loss(old & shared[:, None] & near)
     row["wQL, intermittent"] = loss((kinds == INTERMITTENT)[:, None, None] & shared[:, None])
     if not full:
         return row
     row["wQL, new items"] = loss((kinds == NEW)[:, None, None] & np.ones_like(near))
-    row["wQL near feasts, all days"] = loss(old & near)
+    row["wQL near holidays, all days"] = loss(old & near)
     regular = kinds == REGULAR
-    covered = quantile_coverage(
-        grid.values[regular].astype(np.float32), levels, targets[regular].astype(np.float32)
-    )
-    row["largest error of coverage"] = float(np.abs(np.asarray(covered) - levels).max())
+    row["largest error of coverage"] = float(np.abs(coverage(grid, regular) - levels).max())
     return row | volatility(grid, regular)
 
 
 def volatility(grid: ForecastGrid, regular: np.ndarray) -> dict[str, float]:
-    """Revisions of the logarithm of the median, which the truth makes a martingale."""
-    path = np.log(np.maximum(grid.path(0.5)[regular], 1e-3))
-    target = np.log(np.maximum(grid.targets[0][regular][:, grid.horizon - 1 :, 0], 1e-3))
-    realised = float(np.mean(martingale_volatility(path.astype(np.float32))))
-    allowed = float(allowed_volatility(path.astype(np.float32), target.astype(np.float32)))
-    return {"revisions over allowed": realised / allowed}
+    """Of the logarithm of the median, which of the truth is a martingale: its revisions have no excess."""
+
+    def logarithm(x):
+        return jnp.log(jnp.maximum(jnp.asarray(x[regular], jnp.float32), 1e-3))
+
+    path = logarithm(grid.path(0.5))
+    target = logarithm(grid.targets[0][:, grid.horizon - 1 :, 0])
+    return {"excess volatility ×1e-3": 1e3 * float(excess_volatility(path, target))}
+
+
+def coverage(grid: ForecastGrid, regular: np.ndarray) -> np.ndarray:
+    """Share of the regular items' targets at or below each quantile."""
+    values = jnp.asarray(grid.values[regular], jnp.float32)
+    targets = jnp.asarray(grid.targets[0][regular], jnp.float32)
+    return np.asarray(quantile_coverage(values, grid.levels, targets))
 
 
 def figures(
     config: SyntheticConfig, grids: dict[str, ForecastGrid], sales: Sales, out: Path
 ) -> None:
-    """A fan around a feast, and coverage."""
+    """A fan around a holiday, and coverage."""
     days = np.asarray(grids["MQ-CNN"].columns)
-    feast = days[np.argmax([sales.feasts[d + 2 : d + config.horizon].sum() for d in days])]
+    feast = days[np.argmax([sales.near[d + 2 : d + config.horizon].sum() for d in days])]
     item = int(np.flatnonzero(sales.kinds == REGULAR)[0])
     back = np.arange(max(0, feast - 3 * config.horizon), feast + 1)
     ahead = np.arange(feast + 1, feast + 1 + config.horizon)
-    for name in ("MQ-CNN", "MQTransformer", ORACLE):
+    for name in [n for n in ("MQ-CNN", "MQTransformer", ORACLE) if n in grids]:
         grid = grids[name]
         values = grid.values[item, int(np.flatnonzero(days == feast)[0])]
         axes = plots.fan_chart(
@@ -173,18 +186,13 @@ def figures(
             config.quantiles,
             history=(back, grid.panel.y[item, back]),
             observed=grid.panel.y[item, ahead],
-            title=f"{name}: a regular item before a feast",
+            title=f"{name}: a regular item before a holiday",
         )
         plots.save(axes, out / f"fan-{name.replace(' ', '-').lower()}.png")
     pooled = {n: g for n, g in grids.items() if len(g.panel.ids) == len(sales.kinds)}
     regular = sales.kinds == REGULAR
-    coverage = {}
-    for name, grid in pooled.items():
-        targets = grid.targets[0][regular].astype(np.float32)
-        coverage[name] = np.asarray(
-            quantile_coverage(grid.values[regular].astype(np.float32), config.quantiles, targets)
-        )
-    plots.save(plots.reliability(config.quantiles, coverage), out / "reliability.png")
+    shares = {name: coverage(grid, regular) for name, grid in pooled.items()}
+    plots.save(plots.reliability(config.quantiles, shares), out / "reliability.png")
 
 
 EXPERIMENT = Experiment(
