@@ -30,6 +30,7 @@ from .neural import MLP as MLP
 from .neural import MQCNN as MQCNN
 from .neural import MQRNN as MQRNN
 from .neural import MQTransformer as MQTransformer
+from .neural import forking_loss as forking_loss
 from .panel import Panel as Panel
 from .panel import Schema as Schema
 from .reconcile import reconcile as reconcile

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data._extras import extra
 from .calendar import Calendar
 from .columns import Column, encode, learn_columns
 
@@ -263,6 +264,7 @@ def as_frame(frame: Any) -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame):
         return frame
     if isinstance(frame, str | Path):
+        extra("jaxsci.forecasting", "pyarrow", "pyarrow", "pass a pandas frame", name="forecast")
         return pd.read_parquet(frame)
     if hasattr(frame, "to_dict") and type(frame).__module__.startswith("polars"):
         return pd.DataFrame(frame.to_dict(as_series=False))

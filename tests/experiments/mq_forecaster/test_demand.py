@@ -1,0 +1,67 @@
+"""Synthetic demand has the quantiles that are said to be true."""
+
+import numpy as np
+import pytest
+
+from experiments.mq_forecaster.demand import INTERMITTENT, NEW, REGULAR, Demand, draw
+
+LEVELS = (0.1, 0.5, 0.9)
+HORIZON = 7
+
+
+@pytest.fixture(scope="module")
+def sales():
+    return draw(Demand(items=400, days=260, test_days=100), seed=0)
+
+
+def targets(sales, days):
+    """Demand on the days ahead, ``(items, days, horizon)``; NaN where an item is not sold yet."""
+    y = np.full((len(sales.kinds), sales.demand.days), np.nan)
+    item = sales.frame.unique_id.str[1:].astype(int)
+    y[item, sales.frame.ds] = sales.frame.y
+    return y[:, days[:, None] + np.arange(1, HORIZON + 1)]
+
+
+@pytest.mark.parametrize("kind", [REGULAR, NEW])
+def test_true_quantiles_cover_what_they_say(sales, kind):
+    days = np.arange(160, 250)
+    chosen = sales.kinds == kind
+    values, y = sales.quantiles(days, HORIZON, LEVELS)[chosen], targets(sales, days)[chosen]
+    known = np.isfinite(y)
+    share = (y[known][:, None] <= values[known]).mean(0)
+    # Deviations last for days: 280 regular items have some 5,000 independent targets, 40 new ones a tenth.
+    np.testing.assert_allclose(share, LEVELS, atol=0.015 if kind == REGULAR else 0.06)
+
+
+def test_intermittent_demand_has_an_atom_at_zero(sales):
+    days = np.arange(160, 250)
+    chosen = sales.kinds == INTERMITTENT
+    values, y = sales.quantiles(days, HORIZON, LEVELS)[chosen], targets(sales, days)[chosen]
+    share = (y <= values[..., 2]).mean()
+    np.testing.assert_allclose(share, 0.9, atol=0.01)
+    assert (values[..., 0] == 0).all()  # sold on 30 to 70 % of the days
+
+
+def test_the_log_median_is_a_martingale(sales):
+    """Revisions of the forecast of one day are worth the accuracy that they gain."""
+    days = np.arange(160, 240)
+    chosen = sales.kinds == REGULAR
+    median = np.log(sales.quantiles(days, HORIZON, (0.5,))[chosen][..., 0])
+    first, back = np.arange(len(days) - HORIZON + 1)[:, None], np.arange(HORIZON)
+    path = median[:, first + back, HORIZON - 1 - back]
+    truth = np.log(targets(sales, days)[chosen])[:, : len(first), HORIZON - 1]
+    realised = (np.diff(path) ** 2).sum(-1).mean()
+    allowed = ((path[..., 0] - truth) ** 2 - (path[..., -1] - truth) ** 2).mean()
+    np.testing.assert_allclose(realised, allowed, rtol=0.1)
+
+
+def test_new_items_have_no_history_before_the_test_period(sales):
+    first = sales.frame.groupby("unique_id").ds.min().to_numpy()
+    assert (first[sales.kinds == NEW] >= 160).all()
+    assert (first[sales.kinds != NEW] == 0).all()
+
+
+def test_the_same_seed_draws_the_same(sales):
+    again = draw(sales.demand, seed=0).frame
+    assert again.equals(sales.frame)
+    assert not draw(sales.demand, seed=1).frame.y.equals(again.y)
