@@ -4,6 +4,7 @@ Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_valid
 `save(path)`, and `load(path)`.
 """
 
+from .conformal import Conformal as Conformal
 from .exponential import ETS as ETS
 from .exponential import Theta as Theta
 from .fit_forest import fit_quantile_forest as fit_quantile_forest

@@ -194,6 +194,11 @@ class Forecaster(abc.ABC):
                     f"save expected a new folder, got {path}, which exists; choose another path or pass "
                     "overwrite=True."
                 )
+            if not (path / _FILE).is_file():
+                raise FileExistsError(
+                    f"save expected to overwrite a saved forecaster, got {path}, which is none; choose another "
+                    "path."
+                )
             shutil.rmtree(path)
         path.mkdir(parents=True)
         arrays, sizes = self._arrays()
@@ -202,7 +207,7 @@ class Forecaster(abc.ABC):
         content = {
             "format": _FORMAT,
             "forecaster": type(self).__name__,
-            "options": {f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "options": self._options(),
             "schema": schema.to_json(),
             "sizes": sizes,
         }
@@ -232,6 +237,15 @@ class Forecaster(abc.ABC):
             f"{type(self).__name__} expected no arrays to restore; its class has to keep them."
         )
 
+    def _options(self) -> dict[str, Any]:
+        """The options, for JSON."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def _built(cls, path: Path, options: dict[str, Any]) -> "Forecaster":
+        """One with these options, from its folder."""
+        return cls(**options)
+
     def _learn_schema(self, frame: Any) -> Schema:
         return Schema.of(
             frame,
@@ -257,7 +271,13 @@ def load(path: str | Path) -> Forecaster:
             f"load expected a folder written by Forecaster.save, got {path}, which has no "
             f"{_FILE}; check the path."
         )
-    content = json.loads((path / _FILE).read_text(encoding="utf-8"))
+    try:
+        content = json.loads((path / _FILE).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"load expected a whole {_FILE} in {path}, got one that is damaged ({error}); save "
+            "the forecaster again."
+        ) from error
     known = importlib.import_module("jaxsci.forecasting")
     kind = getattr(known, str(content.get("forecaster")), None)
     if content.get("format") != _FORMAT or not (
@@ -268,7 +288,7 @@ def load(path: str | Path) -> Forecaster:
             f"{content.get('forecaster')!r} in format {content.get('format')!r}; fit it again "
             "with this version."
         )
-    forecaster = kind(**content["options"])
+    forecaster = kind._built(path, content["options"])
     forecaster._learned = Schema.from_json(content["schema"])
     if (path / _MODEL).exists():
         like = forecaster._like(content["sizes"])

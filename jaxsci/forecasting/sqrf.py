@@ -66,7 +66,7 @@ class SQRF(Forecaster):
         Raises:
             RuntimeError: before `fit`.
         """
-        self._fitted()
+        assert self.schema is not None
         assert self._forest is not None
         return self._forest
 

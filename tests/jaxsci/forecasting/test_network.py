@@ -109,8 +109,11 @@ def test_padding_on_the_left_changes_nothing(kind, random_series, as_series):
         np.testing.assert_allclose(shorter, net(series, DATES), rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("head", ["free", "increments", "quantile-function", "student-t"])
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [(kind, "increments") for kind in KINDS]
+    + [(MQCNN, head) for head in ("free", "quantile-function", "student-t")],
+)
 def test_forecasts_scale_with_the_series(kind, head, random_series, as_series):
     """y → a y + b, with a > 0, gives forecasts a ŷ + b, but for the prior's share of the mean size."""
     with jax.enable_x64(True):

@@ -1,0 +1,135 @@
+r"""Any forecaster, with its quantiles moved as far as its own past errors say.
+
+    s_{i,t,h,q} = (y_{i,t+h} − ŷ_{i,t,h,q}) / w_{i,t,h},     w = the forecast's distance between outer quantiles
+    ŷ'_{q} = ŷ_q + c_{h,q} w,     c = the ⌈(n + 1) q⌉-th smallest score for q ≥ ½, the ⌊(n + 1) q⌋-th for q < ½
+
+The scores are those of forecasts for the last dates of the training data, by the same forecaster fitted before
+them; it is then fitted to all. For exchangeable scores a target lies at or below its upper quantile with
+probability q at least, and less than q + 1/(n + 1). Scores of successive dates are not exchangeable, so over
+time that holds as far as the errors stay as they were.
+
+Reference: Romano, Patterson, Candès, Conformalized quantile regression, NeurIPS 2019, arXiv:1905.03222, whose
+scores are of intervals; ours are of each quantile, and relative to the width.
+"""
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsci._checks import whole
+
+from .forecaster import Forecaster, load
+from .panel import Panel
+
+_INNER = "inner"
+
+
+class Conformal(Forecaster):
+    """A forecaster whose quantiles are calibrated, horizon by horizon.
+
+    Args:
+        forecaster: the one that is calibrated, with at least two quantiles; it is fitted too.
+        windows: number of dates whose forecasts give the scores.
+
+    Raises:
+        TypeError: no forecaster.
+        ValueError: one quantile only.
+    """
+
+    def __init__(self, forecaster: Forecaster, *, windows: int = 20):
+        if not isinstance(forecaster, Forecaster):
+            raise TypeError(
+                f"Conformal expected a forecaster, got {type(forecaster).__name__}; build one, as in "
+                "SeasonalNaive(horizon=7, season=7)."
+            )
+        if len(forecaster.quantiles) < 2:
+            raise ValueError(
+                f"Conformal expected at least 2 quantiles, whose distance measures errors, got "
+                f"{tuple(forecaster.quantiles)}; forecast more."
+            )
+        self.forecaster = forecaster
+        self.windows = whole("Conformal", "windows", windows)
+        names = (
+            "horizon",
+            "quantiles",
+            "season",
+            "past",
+            "future",
+            "static",
+            "freq",
+            "nonnegative",
+        )
+        super().__init__(**{name: getattr(forecaster, name) for name in names})
+        self._moves: np.ndarray | None = None
+
+    def _fit(self, panel: Panel) -> None:
+        columns = np.arange(self.windows) + panel.length - self.windows - self.horizon
+        if columns[0] < 0:
+            raise ValueError(
+                f"Conformal expected a series of more than {self.windows + self.horizon - 1} dates for "
+                f"{self.windows} windows, got {panel.length} at most; ask for fewer windows."
+            )
+        before = copy.copy(self.forecaster)
+        before._fit(panel.until(int(columns[0])))
+        grid = before.forecast(panel, columns)
+        targets, known = grid.targets
+        scores = (targets[..., None] - grid.values) / _width(grid.values)
+        self._moves = np.stack(
+            [self._move(scores[:, :, h][known[:, :, h]], h + 1) for h in range(self.horizon)]
+        )
+        self.forecaster = copy.copy(self.forecaster)
+        self.forecaster._fit(panel)
+
+    def _move(self, scores: np.ndarray, horizon: int) -> np.ndarray:
+        """C of one horizon, from scores ``(targets, quantiles)``."""
+        n, scores = len(scores), np.sort(scores, axis=0)
+        # Round-off of (n + 1) q must not pass a whole number.
+        ranks = [
+            math.ceil((n + 1) * q - 1e-9) if q >= 0.5 else math.floor((n + 1) * q + 1e-9)
+            for q in self.quantiles
+        ]
+        if min(ranks) < 1 or max(ranks) > n:
+            raise ValueError(
+                f"Conformal expected enough targets to count its outer quantiles {self.quantiles[0]:g} and "
+                f"{self.quantiles[-1]:g}, got {n} at horizon {horizon}; ask for more windows."
+            )
+        return scores[np.asarray(ranks) - 1, np.arange(len(ranks))]
+
+    def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
+        values = self.forecaster.forecast(panel, columns).values
+        # Each quantile is moved by itself; sorting keeps them from crossing and worsens no coverage.
+        return np.sort(values + self._moves * _width(values), axis=-1)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """See the base class; the forecaster inside has a folder of its own in it."""
+        super().save(path, overwrite=overwrite)
+        inner = copy.copy(self.forecaster)
+        inner._learned = self.schema
+        inner.save(Path(path) / _INNER)
+
+    def _options(self) -> dict[str, Any]:
+        return {"windows": self.windows}
+
+    @classmethod
+    def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:
+        return cls(load(path / _INNER), **options)
+
+    def _arrays(self):
+        assert self._moves is not None
+        return jnp.asarray(self._moves, jnp.float32), {}
+
+    def _like(self, sizes):
+        return jnp.zeros((self.horizon, len(self.quantiles)), jnp.float32)
+
+    def _restore(self, arrays):
+        self._moves = np.asarray(arrays, np.float64)
+
+
+def _width(values: np.ndarray) -> np.ndarray:
+    """Distance of the outer quantiles, ``(series, dates, horizon, 1)``; positive where they meet, too."""
+    width = values[..., -1:] - values[..., :1]
+    return np.maximum(width, 1e-6 * (np.abs(values).max(-1, keepdims=True) + 1))

@@ -1,0 +1,59 @@
+"""Calibrated forecasters cover what they say, whatever the forecaster inside."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxsci.forecasting import Conformal, Drift, SeasonalNaive, load
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def noise(series, length, *, seed=0):
+    """Independent noise with heavy tails, whose seasonal naive forecasts have far too wide "
+    "quantiles or too narrow."""
+    y = np.random.default_rng(seed).standard_t(3, size=(series, length))
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.arange(series), length),
+            "ds": np.tile(np.arange(length), series),
+            "y": y.ravel(),
+        }
+    )
+
+
+def coverage(made):
+    return [(made.y <= made[f"{q:g}"]).mean() for q in LEVELS]
+
+
+def test_coverage_is_what_was_asked_for():
+    """The naive forecast is for random walks; of noise its errors do not grow with the horizon."""
+    frame = noise(400, 60)
+    naive = SeasonalNaive(horizon=5, quantiles=LEVELS)
+    plain = coverage(naive.cross_validate(frame, windows=3, step=5))
+    calibrated = coverage(Conformal(naive, windows=20).cross_validate(frame, windows=3, step=5))
+    assert plain[0] < 0.05
+    # 400 series of 15 targets: a standard deviation of 0.004, and as much again from the 20 windows.
+    np.testing.assert_allclose(calibrated, LEVELS, atol=0.015)
+
+
+def test_quantiles_do_not_cross_and_are_saved(tmp_path):
+    frame = noise(20, 40)
+    made = Conformal(Drift(horizon=3, quantiles=LEVELS), windows=10).fit(frame)
+    forecast = made.predict(frame)
+    assert (np.diff(forecast[["0.1", "0.5", "0.9"]]) >= 0).all()
+    made.save(tmp_path / "saved")
+    again = load(tmp_path / "saved").predict(frame)
+    # Moves are stored in float32.
+    pd.testing.assert_frame_equal(again, forecast, rtol=1e-6)
+
+
+def test_wrong_use_is_refused():
+    frame = noise(1, 30)
+    naive = SeasonalNaive(horizon=3, quantiles=(0.01, 0.99))
+    with pytest.raises(ValueError, match="enough targets to count its outer quantiles"):
+        Conformal(naive, windows=5).fit(frame)
+    with pytest.raises(ValueError, match="ask for fewer windows"):
+        Conformal(naive, windows=28).fit(frame)
+    with pytest.raises(ValueError, match="at least 2 quantiles"):
+        Conformal(SeasonalNaive(horizon=3, quantiles=(0.5,)))
