@@ -36,12 +36,14 @@ class Calendar:
 
         Args:
             dates: the column ``ds``.
-            groups: the column ``unique_id``; the spacing is that of the longest series, if it is not given.
+            groups: the column ``unique_id``; where it is not given, the spacing of dates is that of all, or
+                of one of the longest series, and that of counters the largest that fits all.
             spacing: see the class; None to infer it.
 
         Raises:
             ValueError: dates of another kind, or whose spacing cannot be inferred.
         """
+        _check_kind(dates)
         if pd.api.types.is_integer_dtype(dates.dtype):
             if spacing is None:
                 gaps = np.diff(np.unique(dates.to_numpy()))
@@ -52,11 +54,6 @@ class Calendar:
                     "freq out to infer it."
                 )
             return cls(int(dates.min()), int(spacing))
-        if not pd.api.types.is_datetime64_dtype(dates.dtype):
-            raise ValueError(
-                f"Calendar expected ds as datetime64 without a time zone, or whole numbers, got {dates.dtype}; "
-                "convert it with pandas.to_datetime, and tz_localize(None)."
-            )
         if spacing is None:
             spacing = _inferred(dates, groups)
         if isinstance(spacing, int):
@@ -71,6 +68,14 @@ class Calendar:
         Raises:
             ValueError: a date that is not on the calendar.
         """
+        counted = isinstance(self.spacing, int)
+        _check_kind(dates)
+        if counted != pd.api.types.is_integer_dtype(dates.dtype):
+            raise ValueError(
+                "Calendar expected ds of the kind that was learned, "
+                f"{'whole numbers' if counted else 'dates'}, got "
+                f"{dates.dtype}; convert it."
+            )
         if isinstance(self.spacing, int):
             offset = dates.to_numpy(np.int64) - self.start
             numbers, rest = np.divmod(offset, self.spacing)
@@ -81,7 +86,7 @@ class Calendar:
             known = pd.DatetimeIndex(dates)
             # The first date may lie before `start`, in a frame that is forecast after another was learned.
             first = min(known.min(), self.start)
-            line = pd.date_range(first, known.max(), freq=self.spacing)
+            line = pd.date_range(first, max(known.max(), self.start), freq=self.spacing)
             numbers = line.get_indexer(known) - line.get_indexer([self.start])[0]
             wrong = line.get_indexer(known) < 0
             if self.start not in line:
@@ -144,6 +149,16 @@ class Calendar:
         spacing = content["spacing"]
         start = content["start"]
         return cls(int(start) if isinstance(spacing, int) else pd.Timestamp(start), spacing)
+
+
+def _check_kind(dates: pd.Series) -> None:
+    if pd.api.types.is_integer_dtype(dates.dtype) or pd.api.types.is_datetime64_dtype(dates.dtype):
+        return
+    raise ValueError(
+        "Calendar expected ds as datetime64 without a time zone, or whole numbers, got "
+        f"{dates.dtype}; convert it "
+        "with pandas.to_datetime, and tz_localize(None)."
+    )
 
 
 def _inferred(dates: pd.Series, groups: pd.Series) -> str:

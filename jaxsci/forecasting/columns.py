@@ -33,7 +33,7 @@ class Column:
         """The number of each category, from 1; 0 for one never seen, or a missing one."""
         assert self.levels is not None
         number = {level: k + 1 for k, level in enumerate(self.levels)}
-        return np.array([number.get(str(value), 0) for value in values], np.int64)
+        return np.array([number.get(_name(value), 0) for value in values], np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes this column of."""
@@ -49,7 +49,7 @@ class Column:
 
 
 def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
-    """Learn the encodings of columns; those that are not numeric are categories.
+    """Learn the encodings of columns; those that are neither numbers nor truth values are categories.
 
     Raises:
         ValueError: infinite numbers.
@@ -58,8 +58,8 @@ def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ..
 
 
 def _learned(name: str, values: Any) -> Column:
-    if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype == bool:
-        return Column(name, levels=tuple(sorted({str(v) for v in values.dropna().unique()})))
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        return Column(name, levels=tuple(sorted({_name(v) for v in values.dropna().unique()})))
     numbers = values.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(numbers).any():
         raise ValueError(
@@ -70,7 +70,16 @@ def _learned(name: str, values: Any) -> Column:
     if known.size == 0:
         return Column(name)
     scale = float(known.std())
-    return Column(name, float(known.mean()), scale if scale > 0 else 1.0)
+    # A constant column has a standard deviation of round-off.
+    varies = scale > 1e-9 * float(np.abs(known).max())
+    return Column(name, float(known.mean()), scale if varies else 1.0)
+
+
+def _name(value: Any) -> str:
+    """The name of a category; 1.0 is 1, as joins make floats of integers."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:

@@ -248,7 +248,7 @@ class AttentionDecoder(eqx.Module):
         """r_s of every date, from what was known ahead at that date."""
         times = series.future.shape[0] - self.horizon
         index = np.arange(times)[:, None] + np.arange(-self.nearby, self.nearby + 1)
-        return self._position(series.future, index, index >= 0)
+        return self._position(series, index, index >= 0)
 
     def target_positions(
         self, series: Series, dates: int
@@ -257,10 +257,14 @@ class AttentionDecoder(eqx.Module):
         times = series.future.shape[0] - self.horizon
         steps = np.arange(1, self.horizon + 1)[:, None] + np.arange(-self.nearby, self.nearby + 1)
         index = np.arange(times - dates, times)[:, None, None] + steps
-        return self._position(series.future, index, (steps <= self.horizon) & (index >= 0))
+        return self._position(series, index, (steps <= self.horizon) & (index >= 0))
 
-    def _position(self, future, index, seen):
-        seen = jnp.asarray(np.broadcast_to(seen, index.shape))[..., None]
+    def _position(self, series, index, seen):
+        future = series.future
+        # Dates before the first value are as if they were not there, however many are in the array.
+        begun = series.started[np.clip(index, 0, len(series.started) - 1)]
+        begun = begun | jnp.asarray(index >= len(series.started))
+        seen = (jnp.asarray(np.broadcast_to(seen, index.shape)) & begun)[..., None]
         index = np.clip(index, 0, future.shape[0] - 1)
         nearby = jnp.where(seen, future[index], 0.0).reshape(*index.shape[:-1], -1)
         if future.shape[1] == 0:

@@ -9,6 +9,7 @@ import abc
 import copy
 import dataclasses
 import importlib
+import inspect
 import json
 import shutil
 from collections.abc import Sequence
@@ -60,6 +61,18 @@ class Forecaster(abc.ABC):
         who = type(self).__name__
         self.horizon = whole(who, "horizon", self.horizon)
         self.quantiles = check_levels(who, self.quantiles)
+        for name in ("season", "quantiles", "past", "future", "static"):
+            if getattr(self, name) is None or (name == "season" and np.size(self.season) == 0):
+                raise TypeError(
+                    f"{who} expected {name} to be given or left out, got {getattr(self, name)!r}; leave it out."
+                )
+        if self.freq is not None and not isinstance(self.freq, str | int | np.integer):
+            raise TypeError(
+                f"{who} expected freq as a pandas frequency in letters or a whole number, got "
+                f"{self.freq!r}; write "
+                "'D' or 'h', for instance."
+            )
+        self.freq = int(self.freq) if isinstance(self.freq, np.integer) else self.freq
         seasons = (self.season,) if isinstance(self.season, int | np.integer) else self.season
         seasons = tuple(sorted({whole(who, "season", s) for s in seasons}))
         self.season = seasons[0] if len(seasons) == 1 else seasons
@@ -130,6 +143,9 @@ class Forecaster(abc.ABC):
     ) -> pd.DataFrame:
         """Forecast from several dates of the past, learning only from what came before the first of them.
 
+        Dates are counted from the end of each series. Of series that end at different dates, the earlier
+        ones are forecast by a model that has seen later dates of the others; leave them out where that matters.
+
         Args:
             frame: series as for `fit`.
             windows: number of creation dates; the last is H dates before the end of each series.
@@ -188,6 +204,16 @@ class Forecaster(abc.ABC):
             FileExistsError: if it exists and `overwrite` is off.
         """
         schema, path = self.schema, Path(path)
+        arrays, sizes = self._arrays()
+        content = {
+            "format": _FORMAT,
+            "forecaster": type(self).__name__,
+            "options": self._options(),
+            "schema": schema.to_json(),
+            "sizes": sizes,
+            "arrays": arrays is not None,
+        }
+        text = json.dumps(content, indent=1)
         if path.exists():
             if not overwrite:
                 raise FileExistsError(
@@ -201,17 +227,9 @@ class Forecaster(abc.ABC):
                 )
             shutil.rmtree(path)
         path.mkdir(parents=True)
-        arrays, sizes = self._arrays()
         if arrays is not None:
             save_model(path / _MODEL, arrays)
-        content = {
-            "format": _FORMAT,
-            "forecaster": type(self).__name__,
-            "options": self._options(),
-            "schema": schema.to_json(),
-            "sizes": sizes,
-        }
-        (path / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        (path / _FILE).write_text(text, encoding="utf-8")
 
     @abc.abstractmethod
     def _fit(self, panel: Panel) -> None:
@@ -279,18 +297,19 @@ def load(path: str | Path) -> Forecaster:
             "the forecaster again."
         ) from error
     known = importlib.import_module("jaxsci.forecasting")
+    content = content if isinstance(content, dict) else {}
     kind = getattr(known, str(content.get("forecaster")), None)
-    if content.get("format") != _FORMAT or not (
-        isinstance(kind, type) and issubclass(kind, Forecaster)
-    ):
+    missing = {"options", "schema", "sizes", "arrays"} - content.keys()
+    fits = isinstance(kind, type) and issubclass(kind, Forecaster) and not inspect.isabstract(kind)
+    if content.get("format") != _FORMAT or not fits or missing:
         raise ValueError(
             f"load expected a forecaster of jaxsci.forecasting in format {_FORMAT}, got "
-            f"{content.get('forecaster')!r} in format {content.get('format')!r}; fit it again "
-            "with this version."
+            f"{content.get('forecaster')!r} in format {content.get('format')!r} without {sorted(missing)}; "
+            "fit it again with this version."
         )
+    assert kind is not None
     forecaster = kind._built(path, content["options"])
     forecaster._learned = Schema.from_json(content["schema"])
-    if (path / _MODEL).exists():
-        like = forecaster._like(content["sizes"])
-        forecaster._restore(load_model(path / _MODEL, like))
+    if content["arrays"]:
+        forecaster._restore(load_model(path / _MODEL, forecaster._like(content["sizes"])))
     return forecaster

@@ -117,10 +117,12 @@ class ForkSource(eqx.Module):
         series_key, date_key = jax.random.split(key)
         s, pad = self.arrays.series, self.arrays.pad
         count, length = s.y.shape[0], s.y.shape[1] - pad
-        # Series are drawn as often as they have dates to forecast from.
-        dates = jnp.maximum(length - self.first, 1)
+        dates = length - self.first
+        # Series are drawn as often as stretches begin in them, which is K − 1 more than they have dates; one
+        # without observations has none.
+        stretches = jnp.where(dates > 0, dates + self.forks - 1, 0)
         index = jax.random.categorical(
-            series_key, jnp.log(dates.astype(jnp.float32)), shape=(self.batch_size,)
+            series_key, jnp.log(stretches.astype(jnp.float32)), shape=(self.batch_size,)
         )
         # Forecasts may be made from one date before the first value to one before the last; the last fork of a
         # stretch may lie up to K − 1 dates later, and those forks have no targets.

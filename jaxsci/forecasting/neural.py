@@ -119,6 +119,13 @@ class NeuralForecaster(Forecaster):
         )
 
     def _fit(self, panel: Panel) -> None:
+        known = panel.y[panel.observed]
+        if self.head == "negative-binomial" and ((known < 0) | (known != np.round(known))).any():
+            raise ValueError(
+                f"{type(self).__name__} expected whole targets of zero or more for "
+                "head='negative-binomial', got "
+                f"{known[(known < 0) | (known != np.round(known))][0]:g}; choose another head."
+            )
         sizes = _sizes(panel)
         network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
         # In one program: the weights' shapes would each be compiled by themselves.
@@ -150,7 +157,7 @@ class NeuralForecaster(Forecaster):
         columns = np.asarray(columns)
         consecutive = bool((np.diff(columns) == 1).all())
         dates = min(len(columns), _DATES) if consecutive else 1
-        length = self._reach(network) + dates - 1
+        length = self._history(panel, network) + dates - 1
         pad = length + _DATES
         arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=pad)
         # The last date of each pass; the first pass may reach back to dates that are not asked for.
@@ -188,12 +195,16 @@ class NeuralForecaster(Forecaster):
         assert network.reach is not None
         return network.reach
 
+    def _history(self, panel: Panel, network: MQNetwork) -> int:
+        """Dates that a forecast is made from."""
+        return self._reach(network)
+
     def _prior(self, panel: Panel) -> Prior:
         y = jnp.asarray(panel.y, jnp.float32)
         observed = jnp.asarray(panel.observed)
         assert self.half_life is not None
         normal = normals(y, observed, Prior.neutral(), self.half_life)
-        return learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0))
+        return learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
 
     def _head(self):
         return HEADS[self.head](tuple(self.quantiles))
@@ -255,8 +266,8 @@ class MQRNN(NeuralForecaster):
     """Multi-horizon quantile forecaster with a recurrent encoder that reads forwards only.
 
     Attributes:
-        context: dates that the encoder reads before it makes a forecast; two of the longest season or two
-            horizons by default, whichever is longer.
+        context: dates that the encoder reads in training before the first forecast of a stretch, two of the
+            longest season or two horizons by default, whichever is longer; to forecast, it reads all.
     """
 
     context: int | None = None
@@ -270,6 +281,9 @@ class MQRNN(NeuralForecaster):
     def _reach(self, network):
         assert self.context is not None
         return max(self.context, 2 * max(self.seasons))
+
+    def _history(self, panel, network):
+        return max(panel.length, self._reach(network))
 
     def build(self, sizes, *, key):
         """See the base class."""

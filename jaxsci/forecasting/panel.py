@@ -143,7 +143,7 @@ class Schema:
             past=learn_columns(known, past),
             # What is known ahead is not learned from the rows that are to be forecast.
             future=learn_columns(known, future),
-            static=learn_columns(known.drop_duplicates(ID), static),
+            static=learn_columns(_first_known(known, static, known[ID].to_numpy()), static),
         )
 
     def panel(self, frame: Any, future: Any = None, *, ahead: bool = False) -> Panel:
@@ -182,6 +182,11 @@ class Schema:
 
         everywhere = np.ones_like(past)
         known = spread(everywhere, length + self.horizon, everywhere)
+        for column_ahead in self.future if ahead else ():
+            # A missing category may be one; a missing number is not known.
+            if column_ahead.levels is None:
+                given = np.asarray(frame[column_ahead.name].notna(), bool)
+                known = np.logical_and(known, spread(given, length + self.horizon, everywhere))
         if ahead and self.future and not known[:, length:].all():
             missing = ids[int(known[:, length:].all(1).argmin())]
             raise ValueError(
@@ -193,7 +198,7 @@ class Schema:
         cycles = self.calendar.features(dates, self.seasons)
         numbers = [c for c in self.static if c.levels is None]
         categories = [c for c in self.static if c.levels is not None]
-        first = np.unique(series, return_index=True)[1]
+        statics = _first_known(frame, [c.name for c in self.static], series)
         return Panel(
             ids=np.asarray(ids),
             ends=ends,
@@ -205,8 +210,8 @@ class Schema:
             future=np.concatenate(
                 [spread(encode(frame, self.future), length + self.horizon, everywhere), cycles], -1
             ),
-            static=encode(frame.iloc[first], numbers),
-            codes=_stacked([c.codes(frame[c.name].iloc[first]) for c in categories], len(ids)),
+            static=encode(statics, numbers),
+            codes=_stacked([c.codes(statics[c.name]) for c in categories], len(ids)),
             categories=tuple(c.width for c in categories),
         )
 
@@ -221,11 +226,12 @@ class Schema:
                 "cross_validate expected a known target before the first creation date, got "
                 "none; ask for fewer windows."
             )
+        static = [c.name for c in self.static]
         return replace(
             self,
             past=learn_columns(known, [c.name for c in self.past]),
             future=learn_columns(known, [c.name for c in self.future]),
-            static=learn_columns(known.drop_duplicates(ID), [c.name for c in self.static]),
+            static=learn_columns(_first_known(known, static, known[ID].to_numpy()), static),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -322,13 +328,14 @@ def _joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.D
             "predict expected future rows of the frame's series, got "
             f"{sorted(map(str, strangers))[:3]} too; give a new series one row in the frame, with y missing."
         )
-    statics = frame.drop_duplicates(ID).set_index(ID)
-    future = future.loc[:, [ID, DATE, *names]]
-    others = [c for c in frame.columns if c not in future.columns and c != TARGET]
-    future = future.join(statics[others], on=ID).assign(**{TARGET: np.nan})
-    # A date in both frames: its target is the frame's, and what is known of it is said there.
-    rows = pd.concat([frame, future.loc[:, list(frame.columns.intersection(future.columns))]])
-    return rows.loc[~rows.duplicated(subset=[ID, DATE]).to_numpy()]
+    # A date in both frames keeps what the frame says, and gets from the other what the frame has not.
+    ahead = future.loc[:, [ID, DATE, *names]].set_index([ID, DATE])
+    return frame.set_index([ID, DATE]).combine_first(ahead).reset_index()
+
+
+def _first_known(frame: pd.DataFrame, names: Sequence[str], series: np.ndarray) -> pd.DataFrame:
+    """For each series, in the order of its number, the first value of each column that is not missing."""
+    return pd.DataFrame(frame[list(names)].groupby(series).first())
 
 
 def _stacked(codes: list[np.ndarray], rows: int) -> np.ndarray:

@@ -8,6 +8,9 @@ a_t is the mean of |y|, as m_t is that of y, and r a typical ratio σ/a: a serie
 spread of its own, and gets that of the others. A scale taken over a whole window would tell early forecast
 dates of the future.
 
+The second term of σ_t fades as observations come, but a series that varies by less than a thousandth of its
+level is better given as its difference from that level.
+
 Everything is equivariant: y → c y gives m → c m and σ → |c| σ.
 """
 
@@ -91,18 +94,21 @@ def causal_normal(
     return Normal(jnp.where(started, first + mean, fixed.level), scale, started)
 
 
-def learn_prior(normal: Normal, size: Float[Array, "series time"]) -> Prior:
+def learn_prior(
+    normal: Normal, size: Float[Array, "series time"], observed: Bool[Array, "series time"]
+) -> Prior:
     """The typical level, scale and ratio at the last date of many series.
 
     Args:
         normal: of many series, from `causal_normal` with a neutral prior.
         size: |y|, zero where it was not observed; series that are zero throughout are left out.
+        observed: where it was.
     """
     used = normal.started[:, -1] & (size.max(axis=1) > 0)
     # Of no series, the prior stays neutral.
     level = jnp.where(used.any(), _median(normal.level[:, -1], used), 0.0)
     scale = jnp.where(used.any(), _median(normal.scale[:, -1], used), 1.0)
-    mean = size.sum(1) / jnp.maximum((size > 0).sum(1), 1).astype(size.dtype)
+    mean = size.sum(1) / jnp.maximum(observed.sum(1), 1).astype(size.dtype)
     ratio = jnp.where(
         used.any(), _median(normal.scale[:, -1] / jnp.where(used, mean, 1.0), used), 1.0
     )

@@ -74,7 +74,7 @@ class SQRF(Forecaster):
         y = jnp.asarray(panel.y, jnp.float32)
         observed = jnp.asarray(panel.observed)
         normal = normals(y, observed, Prior.neutral(), self._half_life)
-        self._prior = learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0))
+        self._prior = learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
         rows = draw_targets(panel, self.max_rows, np.random.default_rng(self.seed))
         if len(rows[0]) < self.min_leaf:
             raise ValueError(

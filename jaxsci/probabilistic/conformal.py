@@ -24,7 +24,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from ..constraints.affine import check_finite
+from ..constraints.affine import check_finite, floating
 
 
 class ConformalBand(eqx.Module):
@@ -34,10 +34,12 @@ class ConformalBand(eqx.Module):
         radius: q; one number for a simultaneous band, else one for each point of a field. Without scales,
             in the unit of the field.
         scaled: whether it was calibrated with scales, and has to be called with one.
+        field: shape of a field.
     """
 
     radius: Float[Array, "..."]
     scaled: bool = eqx.field(static=True)
+    field: tuple[int, ...] = eqx.field(static=True)
 
     def __call__(
         self, mean: Float[Array, "*field"], scale: ArrayLike | None = None
@@ -49,21 +51,22 @@ class ConformalBand(eqx.Module):
             scale: σ, where the band was calibrated with scales.
 
         Raises:
-            ValueError: shapes that are not those of the calibration, a scale too many or too few.
+            ValueError: shapes that are not those of the calibration, a scale too many or too few, or one
+                that is not positive.
         """
-        mean = jnp.asarray(mean)
+        mean = floating(mean)
         if (scale is not None) != self.scaled:
             raise ValueError(
                 f"ConformalBand expected {'a scale' if self.scaled else 'no scale'}, as it was calibrated, "
                 f"got {'none' if scale is None else 'one'}; pass what conformal was given."
             )
         scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
-        if scale.shape not in ((), mean.shape) or self.radius.shape not in ((), mean.shape):
+        if mean.shape != self.field or scale.shape not in ((), self.field):
             raise ValueError(
-                f"ConformalBand expected a mean and a scale of the shape that it was calibrated for, with "
-                f"radii of shape {self.radius.shape}, got {mean.shape} and {scale.shape}; use jax.vmap for "
-                "batches."
+                f"ConformalBand expected a mean and a scale of the shape that it was calibrated for, "
+                f"{self.field}, got {mean.shape} and {scale.shape}; use jax.vmap for batches."
             )
+        _check_scale("ConformalBand", scale)
         half = self.radius.astype(mean.dtype) * scale
         return mean - half, mean + half
 
@@ -99,12 +102,12 @@ def conformal(
             positive, numbers that are not finite, or a level or a share out of range. Inside jit, a scale
             that is not positive gives NaN or an infinite band.
     """
-    mean, target = jnp.asarray(mean), jnp.asarray(target)
+    mean, target = floating(mean), floating(target)
     scaled = scale is not None
     scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
-    if mean.ndim < 1 or not mean.shape == target.shape == scale.shape:
+    if mean.ndim < 1 or mean.size == 0 or not mean.shape == target.shape == scale.shape:
         raise ValueError(
-            "conformal expected mean, target and scale of one shape (samples, *field), got "
+            "conformal expected mean, target and scale of one shape (samples, *field) that holds points, got "
             f"{mean.shape}, {target.shape} and {scale.shape}; stack the calibration fields in front."
         )
     if not 0 < level < 1 or not 0 < share <= 1:
@@ -128,13 +131,17 @@ def conformal(
         )
     for name, array in (("mean", mean), ("target", target), ("scale", scale)):
         check_finite("conformal", name, array)
-    if not isinstance(scale, Tracer) and not (np.asarray(scale) > 0).all():
-        raise ValueError(
-            f"conformal expected positive scales, got {np.asarray(scale).min()}; give a floor to cells that "
-            "a constraint fixes, as in jnp.maximum(scale, 1e-6)."
-        )
+    _check_scale("conformal", scale)
     scores = jnp.abs(target - mean) / scale
     if simultaneous:
         scores = jnp.sort(scores.reshape(n, -1), axis=1)
         scores = scores[:, math.ceil(round(share * scores.shape[1], 9)) - 1]
-    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1], scaled)
+    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1], scaled, mean.shape[1:])
+
+
+def _check_scale(who: str, scale: Array) -> None:
+    if not isinstance(scale, Tracer) and not (np.asarray(scale) > 0).all():
+        raise ValueError(
+            f"{who} expected positive scales, got {np.asarray(scale).min()}; give a floor to cells that "
+            "a constraint fixes, as in jnp.maximum(scale, 1e-6)."
+        )

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxsci.forecasting.forking import ForkSource, SeriesArrays
@@ -61,3 +62,26 @@ def test_batches_are_functions_of_their_number(source):
     a, b, other = (_batch(source, jnp.asarray(k, jnp.int32)) for k in (3, 3, 4))
     assert all((x == y).all() for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
     assert not (a[1] == other[1]).all()
+
+
+def test_short_series_are_not_starved():
+    """One of 100 dates and ten of 2, each date as often as any other."""
+    rows = [
+        pd.DataFrame({"unique_id": f"s{i}", "ds": np.arange(n), "y": 1000.0 * i + np.arange(n)})
+        for i, n in enumerate([100] + [2] * 10)
+    ]
+    numbered = pd.concat(rows, ignore_index=True)
+    options = {"seasons": (1,), "past": (), "future": (), "static": (), "freq": None}
+    panel = Schema.of(numbered, horizon=HORIZON, **options).panel(numbered)
+    first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
+    forks = 16
+    arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=forks + 4)
+    source = ForkSource(arrays, first, forks + 4, forks, HORIZON, 256, jax.random.key(0))
+    counts = np.zeros(11)
+    for position in range(20):
+        _, targets, observed = _batch(source, jnp.asarray(position, jnp.int32))
+        now = np.asarray(targets[..., 0])[np.asarray(observed[..., 0])]
+        np.add.at(counts, (now // 1000).astype(int), 1)
+    per_date = counts / np.array([100] + [2] * 10)
+    # Some 500 draws of each date of a short series.
+    np.testing.assert_allclose(per_date / per_date.mean(), 1, atol=0.25)

@@ -165,3 +165,66 @@ def test_future_rows_of_strangers_are_refused(frame):
 def test_polars_like_frames_and_others(frame):
     with pytest.raises(TypeError, match="got list; make a frame"):
         schema([1, 2])
+
+
+def test_constant_numbers_stay_small(frame):
+    """0.1 thirty times has a standard deviation of round-off, which nothing may be divided by."""
+    priced = frame.assign(price=0.1)
+    learned = schema(priced, past=("price",))
+    other = learned.panel(priced.assign(price=0.2)).past
+    np.testing.assert_allclose(other[0, -1], 0.1)
+
+
+def test_kinds_of_numbers_do_not_change_categories_and_truth_values(frame):
+    """A join makes floats of whole numbers and of truth values."""
+    told = frame.assign(store=(frame.unique_id == "series 1").astype(int).astype("category"))
+    told["open"] = frame.index % 2 == 0
+    learned = schema(told, past=("open",), static=("store",))
+    joined = told.assign(store=told.store.astype(float), open=told.open.astype(float))
+    a, b = learned.panel(told), learned.panel(joined)
+    np.testing.assert_array_equal(a.codes, b.codes)
+    np.testing.assert_array_equal(a.past, b.past)
+    assert sorted(set(a.codes.ravel())) == [1, 2]
+
+
+def test_earlier_dates_than_those_learned_from(frame):
+    early = frame.assign(ds=frame.ds - pd.Timedelta(days=365))
+    panel = schema(frame).panel(early)
+    assert panel.dates(np.array([59]))[0, 0] == np.datetime64("2020-03-01")
+
+
+def test_dates_of_another_kind_are_refused(frame):
+    learned = schema(frame)
+    counted = frame.assign(ds=frame.groupby("unique_id").cumcount())
+    with pytest.raises(ValueError, match="the kind that was learned, dates, got int64"):
+        learned.panel(counted)
+    numbered = schema(counted)
+    with pytest.raises(ValueError, match="or whole numbers, got float64"):
+        numbered.panel(counted.assign(ds=counted.ds + 0.5))
+
+
+def test_numbers_that_are_not_known_ahead_are_refused(frame):
+    rows = pd.DataFrame(
+        {
+            "unique_id": "series 0",
+            "ds": pd.date_range("2021-03-02", periods=2),
+            "sales": [1.0, np.nan],
+        }
+    )
+    one = frame[frame.unique_id == "series 0"]
+    learned = schema(one, future=("sales",))
+    with pytest.raises(ValueError, match="got fewer for 'series 0'"):
+        learned.panel(one, rows, ahead=True)
+    # What the frame leaves open, the other frame says.
+    open_rows = rows.assign(y=np.nan, sales=np.nan)
+    both = pd.concat([one, open_rows], ignore_index=True)
+    panel = learned.panel(both, rows.assign(sales=1.0), ahead=True)
+    np.testing.assert_allclose(
+        panel.future[0, 60:, 0], (1 - one.sales.mean()) / one.sales.std(ddof=0)
+    )
+
+
+def test_what_is_known_of_a_series_may_be_said_once(frame):
+    once = frame.assign(size=frame["size"].where(frame.groupby("unique_id").cumcount() == 3))
+    learned = schema(frame, static=("size",))
+    np.testing.assert_array_equal(learned.panel(once).static, learned.panel(frame).static)
