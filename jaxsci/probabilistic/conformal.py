@@ -42,7 +42,7 @@ class ConformalBand(eqx.Module):
     field: tuple[int, ...] = eqx.field(static=True)
 
     def __call__(
-        self, mean: Float[Array, "*field"], scale: ArrayLike | None = None
+        self, mean: ArrayLike, scale: ArrayLike | None = None
     ) -> tuple[Float[Array, "*field"], Float[Array, "*field"]]:
         """Lower and upper end of the band of one field.
 

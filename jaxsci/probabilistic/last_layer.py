@@ -28,6 +28,7 @@ from numpyro.infer import MCMC, NUTS, SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivariateNormal
 
 from .._checks import check_key, whole
+from ..constraints.affine import check_finite
 from .mixture import moment_match
 
 
@@ -248,6 +249,13 @@ class LastLayer(eqx.Module):
 
     def _checked(self, who: str, x: Array, target: Array, key: PRNGKeyArray) -> Array:
         check_key(f"LastLayer.{who}", key)
+        x, target = jnp.asarray(x), jnp.asarray(target)
+        if x.ndim < 1 or len(x) == 0:
+            raise ValueError(
+                f"LastLayer.{who} expected at least one input, got shape {x.shape}; stack the inputs."
+            )
+        check_finite(f"LastLayer.{who}", "x", x)
+        check_finite(f"LastLayer.{who}", "target", target)
         features = self.features(x)
         output = jax.eval_shape(jax.vmap(lambda f: self.layer(f)), features)
         if target.shape != output.shape:

@@ -111,3 +111,19 @@ def test_a_scale_is_given_to_both_or_to_none():
         conformal(mean, mean + 1, level=0.8)(mean[0], jnp.ones(2))
     with pytest.raises(ValueError, match="share=1"):
         conformal(mean, mean + 1, level=0.8, simultaneous=False, share=0.5)
+
+
+def test_bands_are_those_of_the_calibration():
+    """A mean in whole numbers keeps the radius; another shape, or a scale of the wrong sign, is refused."""
+    mean = jnp.zeros((20, 5))
+    band = conformal(mean, mean + jnp.linspace(0.05, 0.9, 20)[:, None], level=0.9)
+    lower, upper = band(jnp.zeros(5, int))
+    assert lower.dtype == jnp.float32
+    assert (upper > 0.5).all()
+    with pytest.raises(ValueError, match="the shape that it was calibrated for"):
+        band(jnp.zeros((3, 5)))
+    scaled = conformal(mean, mean + 1.0, jnp.ones((20, 5)), level=0.9)
+    with pytest.raises(ValueError, match="ConformalBand expected positive scales"):
+        scaled(jnp.zeros(5), -jnp.ones(5))
+    with pytest.raises(ValueError, match="that holds points"):
+        conformal(jnp.zeros((10, 0)), jnp.zeros((10, 0)))

@@ -156,5 +156,9 @@ def test_refusals(data, key):
     layer = LastLayer(model, lambda m: m.out)
     with pytest.raises(ValueError, match=r"targets of shape \(5, 1, 4\)"):
         layer.nuts(x, y[:, 0], key=key)
+    with pytest.raises(ValueError, match="at least one input"):
+        layer.nuts(x[:0], y[:0], key=key)
+    with pytest.raises(ValueError, match="target"):
+        layer.nuts(x, y.at[0].set(jnp.nan), key=key)
     with pytest.raises(ValueError, match="positive, finite noise, got 0"):
         LastLayer(model, lambda m: m.out, noise=0.0)
