@@ -26,6 +26,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from ..metrics.quantile_loss import pinball
 from .grid import check_levels
 
 # A Student-t variable of 2 degrees of freedom is larger than this with probability 5e-9; halved so often,
@@ -70,17 +71,6 @@ class AbstractHead(eqx.Module):
         """How badly the target was forecast; a pinball loss is in units of `scale`."""
 
 
-def pinball(
-    predicted: Float[Array, "*cells quantiles"],
-    target: Float[Array, "*cells"],
-    levels: Sequence[float] | Float[Array, " quantiles"],
-) -> Float[Array, "*cells quantiles"]:
-    """ρ_q of each quantile, for masks and weights of one's own."""
-    q = jnp.asarray(levels, predicted.dtype)
-    error = target[..., None] - predicted
-    return jnp.maximum(q * error, (q - 1) * error)
-
-
 class FreeQuantiles(AbstractHead):
     """A number of the network is a quantile; two may cross.
 
@@ -104,7 +94,7 @@ class FreeQuantiles(AbstractHead):
 
     def loss(self, raw, level, scale, target):
         """Mean pinball loss of the levels, over the scale."""
-        return pinball(raw, (target - level) / scale, self.levels).mean(-1)
+        return pinball(raw, self.levels, (target - level) / scale).mean(-1)
 
 
 class IncrementalQuantiles(AbstractHead):
@@ -130,7 +120,7 @@ class IncrementalQuantiles(AbstractHead):
 
     def loss(self, raw, level, scale, target):
         """Mean pinball loss of the levels, over the scale."""
-        return pinball(increasing(raw), (target - level) / scale, self.levels).mean(-1)
+        return pinball(increasing(raw), self.levels, (target - level) / scale).mean(-1)
 
 
 class QuantileFunction(AbstractHead):
@@ -184,7 +174,7 @@ class QuantileFunction(AbstractHead):
     def loss(self, raw, level, scale, target):
         """Mean pinball loss at the knots and in the tails, over the scale."""
         levels = (self.knots[0] / 2, *self.knots, (1 + self.knots[-1]) / 2)
-        return pinball(self.at(raw, levels), (target - level) / scale, levels).mean(-1)
+        return pinball(self.at(raw, levels), levels, (target - level) / scale).mean(-1)
 
 
 class StudentT(AbstractHead):

@@ -45,7 +45,7 @@ def quantile_loss(
     predicted, q, target, observed = checked_quantiles(
         "quantile_loss", predicted, levels, target, observed
     )
-    return mean_observed(_pinball(predicted, q, target).mean(axis=-1), observed)
+    return mean_observed(pinball(predicted, q, target).mean(axis=-1), observed)
 
 
 def weighted_quantile_loss(
@@ -82,7 +82,7 @@ def weighted_quantile_loss(
             "weighted_quantile_loss expected a target that is not zero everywhere, got zeros; use "
             "quantile_loss, which needs no reference size."
         )
-    loss = jnp.where(observed[..., None], _pinball(predicted, q, target), 0)
+    loss = jnp.where(observed[..., None], pinball(predicted, q, target), 0)
     total = jnp.sum(loss, axis=tuple(range(target.ndim)))
     risk = jnp.where(size == 0, jnp.nan, 2 * total / jnp.where(size == 0, 1, size))
     return risk if per_quantile else jnp.mean(risk)
@@ -113,14 +113,15 @@ def crps_quantiles(
     )
     ends = jnp.concatenate([jnp.zeros(1, q.dtype), q, jnp.ones(1, q.dtype)])
     weights = ends[2:] - ends[:-2]  # 2 w_i
-    return mean_observed(_pinball(predicted, q, target) @ weights, observed)
+    return mean_observed(pinball(predicted, q, target) @ weights, observed)
 
 
-def _pinball(
+def pinball(
     predicted: Float[Array, "*horizon quantile"],
-    levels: Float[Array, " quantile"],
+    levels: Levels,
     target: Float[Array, "*horizon"],
 ) -> Float[Array, "*horizon quantile"]:
-    """ρ_q of every target and quantile."""
+    """ρ_q of every target and quantile, unchecked, for masks and weights of one's own."""
+    q = jnp.asarray(levels, predicted.dtype)
     error = target[..., None] - predicted
-    return jnp.maximum(levels * error, (levels - 1) * error)
+    return jnp.maximum(q * error, (q - 1) * error)

@@ -14,22 +14,9 @@ from jaxsci.forecasting import (
     QuantileFunction,
     StudentT,
 )
-from jaxsci.forecasting.heads import pinball
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 ONE = jnp.ones(())
-
-
-def test_pinball_is_least_at_the_quantile():
-    """Of 1..10 the quantile at 0.25 is 3, and 0.9 is anywhere between 9 and 10."""
-    y = jnp.arange(1.0, 11.0)
-    total = lambda c, q: pinball(jnp.broadcast_to(c, (10, 1)), y, (q,)).sum()
-    points = jnp.linspace(0.0, 11.0, 111)
-    losses = jax.vmap(lambda c: total(c, 0.25))(points)
-    assert points[losses.argmin()] == pytest.approx(3.0, abs=1e-5)
-    np.testing.assert_allclose(total(9.0, 0.9), total(9.7, 0.9), rtol=1e-6)
-    # Off the data the derivative counts those below, less n q.
-    np.testing.assert_allclose(jax.grad(total)(4.5, 0.25), 4 - 10 * 0.25, rtol=1e-6)
 
 
 @pytest.mark.parametrize("head", [IncrementalQuantiles(LEVELS), QuantileFunction(LEVELS)])
