@@ -206,8 +206,29 @@ class NeuralForecaster(Forecaster):
         normal = normals(y, observed, Prior.neutral(), self.half_life)
         return learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
 
-    def _head(self):
-        return HEADS[self.head](tuple(self.quantiles))
+    def _network_of(self, encoder, decoder, sizes, width, seasons, *, key) -> MQNetwork:
+        return MQNetwork(
+            encoder=encoder,
+            decoder=decoder,
+            head=HEADS[self.head](tuple(self.quantiles)),
+            categories=sizes["categories"],
+            seasons=seasons,
+            width=width,
+            key=key,
+        )
+
+    def _mq(self, encoder, n, sizes, keys) -> MQNetwork:
+        """The network of MQ-RNN and MQ-CNN."""
+        decoder = MQDecoder(
+            encoding=encoder.width,
+            future=n["future"],
+            static=n["static"],
+            horizon=self.horizon,
+            agnostic=self.width,
+            width=self.width,
+            key=keys[0],
+        )
+        return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[1])
 
     def _inputs(self, sizes: dict[str, Any], embedding: int = 4) -> dict[str, int]:
         static = sizes["static"] + embedding * len(sizes["categories"])
@@ -251,14 +272,7 @@ class MLP(NeuralForecaster):
             width=self.width // 2,
             key=keys[1],
         )
-        return MQNetwork(
-            encoder=encoder,
-            decoder=decoder,
-            head=self._head(),
-            categories=sizes["categories"],
-            width=self.width // 2,
-            key=keys[2],
-        )
+        return self._network_of(encoder, decoder, sizes, self.width // 2, (), key=keys[2])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -290,7 +304,7 @@ class MQRNN(NeuralForecaster):
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
         encoder = RecurrentEncoder(in_channels=n["all"], width=self.width, key=keys[0])
-        return _mq(self, encoder, n, sizes, keys[1:])
+        return self._mq(encoder, n, sizes, keys[1:])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -323,7 +337,7 @@ class MQCNN(NeuralForecaster):
             kernel=self.kernel,
             key=keys[0],
         )
-        return _mq(self, encoder, n, sizes, keys[1:])
+        return self._mq(encoder, n, sizes, keys[1:])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -379,15 +393,7 @@ class MQTransformer(MQCNN):
             heads=self.heads,
             key=keys[1],
         )
-        return MQNetwork(
-            encoder=encoder,
-            decoder=decoder,
-            head=self._head(),
-            categories=sizes["categories"],
-            seasons=self.seasons,
-            width=self.width,
-            key=keys[2],
-        )
+        return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[2])
 
 
 def forking_loss(
@@ -397,27 +403,6 @@ def forking_loss(
     series, targets, observed = batch
     losses = jax.vmap(network.loss)(series, targets, observed)
     return losses.sum() / jnp.maximum(observed.sum(), 1).astype(losses.dtype), {}
-
-
-def _mq(forecaster: NeuralForecaster, encoder, n, sizes, keys) -> MQNetwork:
-    decoder = MQDecoder(
-        encoding=encoder.width,
-        future=n["future"],
-        static=n["static"],
-        horizon=forecaster.horizon,
-        agnostic=forecaster.width,
-        width=forecaster.width,
-        key=keys[0],
-    )
-    return MQNetwork(
-        encoder=encoder,
-        decoder=decoder,
-        head=forecaster._head(),
-        categories=sizes["categories"],
-        seasons=forecaster.seasons,
-        width=forecaster.width,
-        key=keys[1],
-    )
 
 
 def _doubling(reach: int) -> tuple[int, ...]:
