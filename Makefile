@@ -71,8 +71,8 @@ reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRES
 
 reproduce-solver-speed: $(PEERS)/.installed
 
-reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; OPTIONS)
-	$(RUN) jaxsci run $* --preset $(PRESET) $(OPTIONS)
+reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; DATA, a folder; OPTIONS)
+	$(RUN) jaxsci run $* --preset $(PRESET) $(if $(DATA),--data.root $(DATA)) $(OPTIONS)
 
 smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \

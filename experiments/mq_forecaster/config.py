@@ -1,8 +1,9 @@
 """Presets of the comparisons of forecasters."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from experiments.mq_forecaster.demand import Demand
+from experiments.mq_forecaster.published import ETTh1, M4Hourly, Published, Tourism
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,62 @@ SYNTHETIC = {
         training=Training(steps=20_000, batch_size=64, forks=56, width=64),
     ),
 }
+
+
+SERIES = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-RNN", "MQ-CNN", "MQTransformer")
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesConfig:
+    """One preset on published series.
+
+    Args:
+        seeds: of initial weights and batches.
+        data: the series and the dates of the forecasts.
+        quantiles: levels, with 0.1, 0.5 and 0.9.
+        training: of the networks; a half_life of 0 is that of the library.
+        models: those that are compared.
+        peers: interpreter that has neuralforecast, whose models are trained for as long as the slowest MQ
+            network takes; "" for this one where it has it, "none" for no peers.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    data: Published
+    quantiles: tuple[float, ...] = DECILES
+    training: Training = field(default_factory=lambda: Training(half_life=0.0))
+    models: tuple[str, ...] = SERIES
+    peers: str = ""
+
+    def __post_init__(self):
+        if not {0.1, 0.5, 0.9} <= set(self.quantiles):
+            raise ValueError(
+                "SeriesConfig expected the levels 0.1, 0.5 and 0.9 among others, got "
+                f"{self.quantiles}; add them."
+            )
+        strangers = [name for name in self.models if name not in SERIES]
+        if strangers or "seasonal naive" not in self.models:
+            raise ValueError(
+                f"SeriesConfig expected models among {', '.join(SERIES)}, with seasonal naive, got "
+                f"{', '.join(self.models)}; correct the names."
+            )
+
+
+def _published(cpu: SeriesConfig, paper: SeriesConfig) -> dict[str, SeriesConfig]:
+    smoke = SeriesConfig(
+        seeds=(0,),
+        data=replace(cpu.data, synthetic=True, windows=min(2, cpu.data.windows)),
+        training=Training(steps=4, batch_size=4, forks=4, width=8, half_life=0.0),
+        models=("seasonal naive", "MQ-CNN"),
+        peers="none",
+    )
+    return {"smoke": smoke, "cpu": cpu, "paper": paper}
+
+
+_LONG = Training(steps=5000, batch_size=64, forks=48, width=64, half_life=0.0)
+M4 = _published(
+    SeriesConfig(data=M4Hourly()),
+    SeriesConfig(data=M4Hourly(), training=_LONG),
+)
+ETT = _published(SeriesConfig(data=ETTh1()), SeriesConfig(data=ETTh1(), training=_LONG))
+TOURISM = _published(SeriesConfig(data=Tourism()), SeriesConfig(data=Tourism(), training=_LONG))

@@ -10,8 +10,8 @@ so that, h days ahead and given a_t, log y_{t+h} is Gaussian with mean b + w + e
 large as they have to be. Intermittent items sell on a share p of the days, in independent log-normal sizes.
 New items are regular ones that have no history before a day in the test period.
 
-What is known ahead are the holidays and the promotions; what is known of an item are its kind, its weekly
-pattern and its class of sensitivity to events. Their effects, which begin days before a holiday, and the
+What is known ahead are the promotions, the holidays and, since these work four days ahead, the holiday four
+days later; what is known of an item are its kind, its weekly pattern and its class of sensitivity to events. Their effects, which begin days before a holiday, and the
 items' levels have to be learned.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-FUTURE, STATIC = ("holiday", "promotion"), ("kind", "pattern", "sensitivity")
+FUTURE, STATIC = ("holiday", "coming", "promotion"), ("kind", "pattern", "sensitivity")
 REGULAR, INTERMITTENT, NEW = "regular", "intermittent", "new"
 
 # Logarithms of factors; the days relative to the event come first.
@@ -134,12 +134,14 @@ def draw(demand: Demand, seed: int) -> Sales:
     first = np.where(kinds == NEW, days - rng.integers(14, demand.test_days - 14, items), 0)
     present = np.arange(days) >= first[:, None]
     item, day = np.nonzero(present)
+    coming = np.append(holiday[-min(_FEAST) :], np.full(-min(_FEAST), "none"))
     frame = pd.DataFrame(
         {
             "unique_id": np.char.add("i", np.char.zfill(item.astype(str), 4)),
             "ds": day,
             "y": y[present],
             "holiday": holiday[day],
+            "coming": coming[day],
             "promotion": promotion[present].astype(float),
             "kind": np.where(kinds[item] == NEW, REGULAR, kinds[item]),
             "pattern": pattern[item],

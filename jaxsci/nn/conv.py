@@ -3,8 +3,8 @@ r"""Convolutions of fields whose channels come last, in one to three dimensions.
     y(s) = b + Σ_u W(u) x(s + u),     W(u) ∈ R^{C_in × C_out}
 
 As everywhere in machine learning this is a correlation: the kernel is not turned over. Channels come last
-because this is how video comes, and because the convolutions of XLA on CPUs want them there. Depthwise ones
-are slow there and are not offered.
+because this is how video comes, and because matrix products want them there. On CPUs convolutions are such
+products. Depthwise ones are slow there and are not offered.
 """
 
 import math
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from ._rows import convolve_rows, upsample_rows
 
 
 def convolve(
@@ -47,10 +48,15 @@ def convolve(
     if periodic:
         x = jnp.pad(x, [*pad, (0, 0)], mode="wrap")
         pad = [(0, 0)] * len(kernel)
+    weight = weight.astype(x.dtype)
+    if jax.default_backend() == "cpu" and min(kernel) >= upsample and stride == 1 < upsample:
+        return upsample_rows(x, weight, upsample)
+    if jax.default_backend() == "cpu" and upsample == 1:
+        return convolve_rows(x, weight, pad, stride=stride)
     axes = "DHW"[-len(kernel) :]
     y = jax.lax.conv_general_dilated(
         x[None],
-        weight.astype(x.dtype),
+        weight,
         window_strides=[stride] * len(kernel),
         padding=pad,
         lhs_dilation=[upsample] * len(kernel),

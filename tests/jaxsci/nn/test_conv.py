@@ -98,3 +98,53 @@ def test_initial_weights_have_the_bound_of_their_fan_in(key):
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(conv))
     # 5000 uniform draws come within a hundredth of the bound.
     assert 0.99 * 0.1 < largest <= 0.1
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("stride", "upsample"), [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)])
+@pytest.mark.parametrize("kernel", [(3,), (5, 3), (4, 4), (2, 3, 3), (2, 2)])
+def test_products_of_rows_are_the_convolution_of_the_compiler(kernel, stride, upsample):
+    x = jnp.asarray(normal(*(7, 9, 6)[: len(kernel)], 3))
+    w = jnp.asarray(normal(*kernel, 3, 2, seed=1))
+    axes = "DHW"[-len(kernel) :]
+
+    def built_in(x, w):
+        return jax.lax.conv_general_dilated(
+            x[None],
+            w,
+            window_strides=[stride] * len(kernel),
+            padding=[((k - 1) // 2, k // 2 + upsample - 1) for k in kernel],
+            lhs_dilation=[upsample] * len(kernel),
+            dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
+        )[0]
+
+    def ours(x, w):
+        return convolve(x, w, stride=stride, upsample=upsample)
+
+    # Double precision, sums of at most 54 terms of order one; then of their sines' slopes.
+    np.testing.assert_allclose(ours(x, w), built_in(x, w), atol=1e-12)
+    slopes, expected = (
+        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1))(x, w)
+        for f in (ours, built_in)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices have fast convolutions")
+@pytest.mark.parametrize(("stride", "upsample"), [(1, 1), (2, 1), (1, 2)])
+def test_a_loop_on_a_cpu_has_no_convolution_of_the_compiler(stride, upsample):
+    conv = Conv(
+        in_channels=2,
+        out_channels=2,
+        kernel=(3, 3),
+        stride=stride,
+        upsample=upsample,
+        key=jax.random.key(0),
+    )
+
+    def loss(conv, x):
+        return jax.lax.scan(lambda s, x: (s + jnp.sum(conv(x) ** 2), None), 0.0, x)[0]
+
+    slope = jax.jit(jax.grad(loss)).lower(conv, jnp.ones((3, 4, 4, 2)))
+    assert "while" in slope.as_text()
+    assert "convolution" not in slope.as_text()

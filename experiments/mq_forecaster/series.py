@@ -1,0 +1,302 @@
+"""Forecasters on published series, beside classical ones and, where it is installed, neuralforecast.
+
+series (of the user) -> fit every forecaster before the first creation date -> forecast -> score -> plot.
+"""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.mq_forecaster.config import ETT, M4, TOURISM, SeriesConfig
+from experiments.mq_forecaster.published import Published
+from jaxsci import plots
+from jaxsci.experiment import Experiment, ExperimentError, Rows
+from jaxsci.forecasting import (
+    ETS,
+    MLP,
+    MQCNN,
+    MQRNN,
+    Forecaster,
+    Hierarchy,
+    MQTransformer,
+    SeasonalNaive,
+    Theta,
+    reconcile_frame,
+)
+from jaxsci.metrics import mase, owa, smape, weighted_quantile_loss
+
+NAIVE = "seasonal naive"
+PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS", "LSTM")}
+SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_quantiles.py"
+_KEYS = ["unique_id", "cutoff", "ds"]
+
+
+class Scored(NamedTuple):
+    """What the forecasts of one data set are judged by, series and creation dates along the first axis.
+
+    Attributes:
+        keys: unique_id, cutoff, ds of each target, in this order.
+        target: what came, ``(forecasts, horizon)``.
+        history: values of the series before the first creation date, NaN in front, ``(forecasts, time)``.
+    """
+
+    keys: pd.DataFrame
+    target: np.ndarray
+    history: np.ndarray
+
+
+def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
+    """Fit and judge every forecaster on the same dates."""
+    data = config.data
+    frame = data.frame()
+    found: dict[str, pd.DataFrame] = {}
+    rows: dict[str, dict[str, float]] = {}
+    for name, forecaster in forecasters(config, seed).items():
+        start = time.perf_counter()
+        found[name] = forecaster.cross_validate(frame, windows=data.windows, step=data.step)
+        rows[name] = {"seconds": time.perf_counter() - start}
+    budget = max((rows[n]["seconds"] for n in config.models if n.startswith("MQ")), default=0.0)
+    for name in PEERS if interpreter(config) else ():
+        start = time.perf_counter()
+        found[name] = peer(config, name, frame, budget, seed, out)
+        rows[name] = {"seconds": time.perf_counter() - start}
+    judged = scored(data, frame, found[NAIVE])
+    parts = data.parts()
+    if parts:
+        found |= coherent(found, frame, parts)
+    reference = point_scores(data, found[NAIVE], judged)
+    for name, forecast in found.items():
+        rows.setdefault(name, {})
+        rows[name] = scores(config, forecast, judged, reference) | rows[name]
+        if parts:
+            rows[name]["largest gap"] = gap(config, forecast, parts)
+    draw(config, frame, found, judged, out)
+    return rows
+
+
+def forecasters(config: SeriesConfig, seed: int) -> dict[str, Forecaster]:
+    """Those that are compared, the simple ones first."""
+    t, data = config.training, config.data
+    local: dict[str, Any] = {
+        "horizon": data.HORIZON,
+        "quantiles": config.quantiles,
+        "season": data.SEASON,
+    }
+    network: dict[str, Any] = local | {
+        "season": data.SEASONS,
+        "steps": t.steps,
+        "batch_size": t.batch_size,
+        "forks": t.forks,
+        "width": t.width,
+        "learning_rate": t.learning_rate,
+        "half_life": t.half_life or None,
+        "seed": seed,
+    }
+    make: dict[str, Callable[[], Forecaster]] = {
+        NAIVE: lambda: SeasonalNaive(**local),
+        "ETS": lambda: ETS(**local),
+        "Theta": lambda: Theta(**local),
+        "MLP": lambda: MLP(**network),
+        "MQ-RNN": lambda: MQRNN(**network),
+        "MQ-CNN": lambda: MQCNN(**network),
+        "MQTransformer": lambda: MQTransformer(**network),
+    }
+    return {name: make[name]() for name in config.models}
+
+
+def scored(data: Published, frame: pd.DataFrame, forecast: pd.DataFrame) -> Scored:
+    """Targets and histories in the order of the sorted forecasts."""
+    forecast = forecast.sort_values(_KEYS)
+    target = forecast["y"].to_numpy().reshape(-1, data.HORIZON)
+    first = forecast.groupby("unique_id")["cutoff"].min()
+    learned = frame.loc[frame["ds"] <= frame["unique_id"].map(first)]
+    series = {name: y.to_numpy() for name, y in learned.groupby("unique_id")["y"]}
+    longest = max(map(len, series.values()))
+    names = forecast["unique_id"].to_numpy()[:: data.HORIZON]
+    history = np.stack(
+        [np.pad(series[n], (longest - len(series[n]), 0), constant_values=np.nan) for n in names]
+    )
+    return Scored(forecast[_KEYS], target, history)
+
+
+def values(config: SeriesConfig, forecast: pd.DataFrame, judged: Scored) -> np.ndarray:
+    """Quantiles, ``(forecasts, horizon, levels)``, of the same targets."""
+    forecast = forecast.sort_values(_KEYS)
+    assert (forecast["unique_id"].to_numpy() == judged.keys["unique_id"].to_numpy()).all()
+    assert (forecast["ds"].to_numpy() == judged.keys["ds"].to_numpy()).all()
+    columns = [str(q) for q in config.quantiles]
+    return forecast[columns].to_numpy().reshape(*judged.target.shape, -1)
+
+
+def point_scores(
+    data: Published, forecast: pd.DataFrame, judged: Scored
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sMAPE and MASE of each forecast's median."""
+    median = forecast.sort_values(_KEYS)["0.5"].to_numpy().reshape(judged.target.shape)
+    percentage = smape(median, judged.target)
+    scaled = mase(median, judged.target, judged.history, season=data.SEASON)
+    return np.asarray(percentage), np.asarray(scaled)
+
+
+def scores(
+    config: SeriesConfig,
+    forecast: pd.DataFrame,
+    judged: Scored,
+    reference: tuple[np.ndarray, np.ndarray],
+) -> dict[str, float]:
+    """The columns of the table but for the time."""
+    percentage, scaled = point_scores(config.data, forecast, judged)
+    quantiles = values(config, forecast, judged)
+    low, high = (quantiles[..., config.quantiles.index(q)] for q in (0.1, 0.9))
+    return {
+        "sMAPE": float(np.mean(percentage)),
+        "MASE": float(np.mean(scaled)),
+        "OWA": float(owa(percentage, scaled, *reference)),
+        "wQL ×1e-2": 1e2
+        * float(weighted_quantile_loss(quantiles, config.quantiles, judged.target)),
+        "coverage of 80 %": float(np.mean((low <= judged.target) & (judged.target <= high))),
+    }
+
+
+def coherent(
+    found: Mapping[str, pd.DataFrame], frame: pd.DataFrame, parts: Mapping[str, tuple[str, ...]]
+) -> dict[str, pd.DataFrame]:
+    """The forecasts moved until series add up, by each method."""
+    names = sorted({name for some in parts.values() for name in some})
+    tree = Hierarchy([[n in some for n in names] for some in parts.values()], tuple(parts))
+    moved = {}
+    for name, forecast in found.items():
+        first = forecast["cutoff"].min()
+        learned = frame.loc[frame["ds"] <= first].pivot(index="ds", columns="unique_id", values="y")
+        # Those of the seasonal naive forecast, which every forecaster's table can share.
+        change = learned[list(parts)].diff(4).dropna().to_numpy()
+        for method in ("bottom_up", "ols", "mint"):
+            options = {"residuals": change} if method == "mint" else {}
+            key = f"{name}, {method.replace('_', '-')}"
+            moved[key] = reconcile_frame(forecast, tree, method=method, **options)
+    return moved
+
+
+def gap(
+    config: SeriesConfig, forecast: pd.DataFrame, parts: Mapping[str, tuple[str, ...]]
+) -> float:
+    """The largest difference of a mean and the sum of its parts' means, over the largest mean.
+
+    Means of the quantiles: quantiles of sums are not sums of quantiles, and are not made so.
+    """
+    means = forecast.assign(mean=forecast[[str(q) for q in config.quantiles]].mean(axis=1))
+    table = means.pivot(index=["cutoff", "ds"], columns="unique_id", values="mean")
+    gaps = [
+        (table[list(some)].sum(axis=1) - table[name]).abs().max() for name, some in parts.items()
+    ]
+    return float(max(gaps) / table.abs().max().max())
+
+
+def interpreter(config: SeriesConfig) -> str:
+    """The Python that has neuralforecast; "" without one, or where no model is left to compare it with."""
+    if config.peers == "none":
+        return ""
+    here = sys.executable if importlib.util.find_spec("neuralforecast") else ""
+    return config.peers or here
+
+
+def peer(
+    config: SeriesConfig, name: str, frame: pd.DataFrame, seconds: float, seed: int, out: Path
+) -> pd.DataFrame:
+    """Forecasts of a peer that was trained for so many seconds."""
+    data, dates = config.data, not np.issubdtype(frame["ds"].dtype, np.integer)
+    spacing = frame["ds"].iloc[1] - frame["ds"].iloc[0]
+    source, made = out / "series.csv", out / f"{PEERS[name].lower()}.csv"
+    frame.to_csv(source, index=False)
+    job = {
+        "series": str(source.absolute()),
+        "out": str(made.absolute()),
+        "dates": dates,
+        "freq": "QS" if data.SEASON == 4 else "h" if dates else int(spacing),
+        "model": PEERS[name],
+        "horizon": data.HORIZON,
+        "levels": list(config.quantiles),
+        "windows": data.windows,
+        "step": data.step,
+        "seconds": seconds,
+        "seed": seed,
+    }
+    done = subprocess.run(
+        [interpreter(config), str(SCRIPT)],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        cwd=out,
+        check=False,
+    )
+    if done.returncode:
+        raise ExperimentError(
+            f"Expected {name} to train with {interpreter(config)}, got the status {done.returncode} and "
+            f"{done.stderr.strip().splitlines()[-1:]}; mend it, or leave peers out with --peers none."
+        )
+    found = pd.read_csv(made)
+    if dates:
+        found = found.assign(ds=pd.to_datetime(found["ds"]), cutoff=pd.to_datetime(found["cutoff"]))
+    return found
+
+
+def draw(
+    config: SeriesConfig,
+    frame: pd.DataFrame,
+    found: Mapping[str, pd.DataFrame],
+    judged: Scored,
+    out: Path,
+) -> None:
+    """Coverage of all, and the last forecast of one series by the first network."""
+    levels = np.asarray(config.quantiles)
+    shares = {}
+    for name, forecast in found.items():
+        below = judged.target[..., None] <= values(config, forecast, judged)
+        shares[name] = below.mean(axis=(0, 1))
+    few = {name: share for name, share in shares.items() if "," not in name}
+    plots.save(plots.reliability(levels, few), out / "reliability.png")
+    name = next((n for n in found if n.startswith("MQ")), NAIVE)
+    forecast = found[name]
+    series = forecast["unique_id"].iloc[0]
+    one = forecast.loc[forecast["unique_id"] == series].sort_values(_KEYS)
+    one = one.loc[one["cutoff"] == one["cutoff"].max()]
+    past = frame.loc[(frame["unique_id"] == series) & (frame["ds"] <= one["cutoff"].iloc[0])]
+    past = past.iloc[-4 * config.data.HORIZON :]
+    axes = plots.fan_chart(
+        one["ds"].to_numpy(),
+        one[[str(q) for q in config.quantiles]].to_numpy(),
+        config.quantiles,
+        history=(past["ds"].to_numpy(), past["y"].to_numpy()),
+        observed=one["y"].to_numpy() if "y" in one else None,
+        title=f"{name}: {series}",
+    )
+    plots.save(axes, out / "fan.png")
+
+
+def _experiment(name: str, about: str, presets: Mapping[str, SeriesConfig]) -> Experiment:
+    return Experiment(
+        name=name,
+        claim=f"Quantile networks with forking sequences are ahead of classical forecasters on {about}.",
+        directory=Path(__file__).parent,
+        presets=presets,
+        run_seed=run_seed,
+        baseline=NAIVE,
+        check=lambda config: config.data.check(),
+    )
+
+
+M4_HOURLY = _experiment("m4-hourly", "the hourly series of M4, from files of the user's own", M4)
+ETTH1 = _experiment("ett", "the series of ETTh1, from a file of the user's own", ETT)
+TOURISM_QUARTERLY = _experiment(
+    "tourism",
+    "Australian tourism, from a file of the user's own, where forecasts must add up",
+    TOURISM,
+)

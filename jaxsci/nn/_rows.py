@@ -1,0 +1,84 @@
+r"""Convolutions as sums of matrix products, for CPUs.
+
+    y(i, j) = Σ_u [x(i + u, j), x(i + u, j + 1), ..., x(i + u, j + k − 1)] W(u)
+
+XLA on a CPU runs a convolution, or its gradient, thirty times slower inside a loop than outside of one
+(github.com/jax-ml/jax/issues/12868). Recurrent networks and training loops are loops, and a layer cannot know
+whether it is in one. These products take the same time everywhere: in loops a twentieth of the convolution's,
+outside about one and a half times as much. Neighbours along the last axis are gathered, those along the others
+are summed over, so that copies take k times the memory of x and not k² times; they are formed again for the
+gradient.
+"""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def convolve_rows(
+    x: Float[Array, "*space in_channels"],
+    weight: Float[Array, "*kernel in_channels out_channels"],
+    pad: list[tuple[int, int]],
+    *,
+    stride: int = 1,
+) -> Float[Array, "*space_out out_channels"]:
+    """Correlate one sample, padded with zeros, with a kernel.
+
+    Args:
+        x: the field.
+        weight: the kernel.
+        pad: zeros before and after each axis; negative numbers cut.
+        stride: every how many points the output is wanted.
+    """
+
+    def products(x, weight):
+        kernel = weight.shape[:-2]
+        x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(*ends, 0) for ends in (*pad, (0, 0))])
+        size = [(n - k) // stride + 1 for n, k in zip(x.shape, kernel, strict=False)]
+
+        def along(axis: int, start: int) -> slice:
+            return slice(start, start + (size[axis] - 1) * stride + 1, stride)
+
+        last = len(kernel) - 1
+        rows = jnp.concatenate([x[..., along(last, j), :] for j in range(kernel[-1])], axis=-1)
+        weight = weight.reshape(*kernel[:-1], -1, weight.shape[-1])
+        return sum(
+            rows[tuple(along(axis, i) for axis, i in enumerate(u))] @ weight[u]
+            for u in itertools.product(*map(range, kernel[:-1]))
+        )
+
+    return jax.checkpoint(products, prevent_cse=False)(x, weight)
+
+
+def upsample_rows(
+    x: Float[Array, "*space in_channels"],
+    weight: Float[Array, "*kernel in_channels out_channels"],
+    factor: int,
+) -> Float[Array, "*space_out out_channels"]:
+    """The transposed convolution: as if zeros were put between points, without multiplying them.
+
+    Each of the factor^d phases of the output meets only its own points of the kernel.
+
+    Args:
+        x: the field.
+        weight: the kernel, of at least `factor` points along each axis.
+        factor: points of the output to one of the input.
+    """
+    kernel, space = weight.shape[:-2], x.shape[:-1]
+    phases = []
+    for phase in itertools.product(range(factor), repeat=len(kernel)):
+        taps, pad = [], []
+        for r, k in zip(phase, kernel, strict=True):
+            back = (k - 1) // 2
+            first = (back - r) % factor
+            ahead = (r + first - back) // factor
+            count = math.ceil((k - first) / factor)
+            taps.append(slice(first, None, factor))
+            pad.append((-ahead, ahead + count - 1))
+        phases.append(convolve_rows(x, weight[tuple(taps)], pad))
+    y = jnp.stack(phases).reshape(*[factor] * len(kernel), *space, -1)
+    axes = [axis for a in range(len(kernel)) for axis in (len(kernel) + a, a)]
+    return y.transpose(*axes, y.ndim - 1).reshape(*(factor * n for n in space), -1)
