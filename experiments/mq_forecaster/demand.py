@@ -11,8 +11,8 @@ large as they have to be. Intermittent items sell on a share p of the days, in i
 New items are regular ones that have no history before a day in the test period.
 
 What is known ahead are the promotions, the holidays and, since these work four days ahead, the holiday four
-days later; what is known of an item are its kind, its weekly pattern and its class of sensitivity to events. Their effects, which begin days before a holiday, and the
-items' levels have to be learned.
+days later; what is known of an item are its kind, its weekly pattern and its class of sensitivity to
+events. Their effects, which begin days before a holiday, and the items' levels have to be learned.
 """
 
 from dataclasses import dataclass

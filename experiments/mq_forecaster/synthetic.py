@@ -41,6 +41,7 @@ from jaxsci.metrics import (
 
 SEASON = 7
 ORACLE, WINDOWS = "the true quantiles", "MQ-CNN, one fork"
+WINDOWS_TIME = f"{WINDOWS}, equal time"
 
 
 def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
@@ -57,6 +58,13 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
         start = time.perf_counter()
         grids[name] = forecast(forecaster, sales, first, asked)
         rows[name] = {"seconds": time.perf_counter() - start}
+    if WINDOWS in rows:
+        pace = rows["MQ-CNN"]["seconds"] / rows[WINDOWS]["seconds"]
+        longer = forecasters(config, seed)[WINDOWS]
+        longer.steps = max(1, round(config.training.steps * pace))
+        start = time.perf_counter()
+        grids[WINDOWS_TIME] = forecast(longer, sales, first, days)
+        rows[WINDOWS_TIME] = {"seconds": time.perf_counter() - start}
     reference = grids["MQ-CNN"]
     truth = sales.quantiles(days, config.horizon, config.quantiles)
     grids[ORACLE] = ForecastGrid(reference.panel, days, config.quantiles, truth)

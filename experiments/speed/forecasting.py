@@ -1,0 +1,118 @@
+"""How fast forecasters train and backtest: forking sequences beside neuralforecast on the same series.
+
+    python -m experiments.speed.forecasting [--peers PYTHON]
+
+prints the forecasts (of one series, creation date and horizon each) that training works on per second, for each
+network and, with the interpreter of an environment that has neuralforecast, for its MLP and LSTM of the same
+width, in batches of as many windows; then the seconds of a backtest of 400 series over 200 dates. Compilation
+and the first steps are left out on both sides.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import tyro
+
+from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
+from jaxsci.forecasting.neural import NeuralForecaster, forking_loss
+from jaxsci.training import OptimizerConfig, init_state, make_train_step
+
+SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
+BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
+STEPS = 60
+SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_pace.py"
+
+
+def series() -> pd.DataFrame:
+    """Seasonal series with noise."""
+    rng = np.random.default_rng(0)
+    t = np.arange(LENGTH)
+    y = 10 + rng.uniform(1, 4, (SERIES, 1)) * np.sin(2 * np.pi * t / SEASON)
+    y = y + rng.normal(size=y.shape)
+    names = np.repeat([f"s{i:03d}" for i in range(SERIES)], LENGTH)
+    return pd.DataFrame({"unique_id": names, "ds": np.tile(t, SERIES), "y": y.ravel()})
+
+
+def pace(forecaster: NeuralForecaster, frame: pd.DataFrame) -> float:
+    """Median seconds of a training step, with the choice of its batch."""
+    forecaster.fit(frame)
+    network = forecaster.network
+    optimizer = OptimizerConfig(learning_rate=1e-3).build(STEPS)
+    source = forecaster.source(forecaster.schema.panel(frame), network, key=jax.random.key(0))
+    step = make_train_step(forking_loss, optimizer)
+    run = jax.jit(lambda state, index: step(state, source.batch(index), jax.random.key(0)))
+    state = init_state(network, optimizer)
+    times = []
+    for index in range(STEPS):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(run(state, index))
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[5:]))
+
+
+def main(peers: str = "") -> None:
+    """Measure and print.
+
+    Args:
+        peers: interpreter that has neuralforecast; "" for our side alone.
+    """
+    frame = series()
+    options = {
+        "horizon": HORIZON,
+        "quantiles": LEVELS,
+        "season": SEASON,
+        "steps": 1,
+        "batch_size": BATCH,
+        "forks": FORKS,
+        "width": WIDTH,
+    }
+    forecasts = BATCH * FORKS * HORIZON
+    ours = {}
+    for make in (MLP, MQRNN, MQCNN, MQTransformer):
+        ours[make.__name__] = forecasts / pace(make(**options), frame)
+        print(f"{make.__name__:32s} {ours[make.__name__]:12,.0f} forecasts a second", flush=True)
+    for name, against in (("MLP", "MLP"), ("LSTM", "MQRNN")) if peers else ():
+        job = {
+            "model": name,
+            "horizon": HORIZON,
+            "levels": LEVELS,
+            "width": WIDTH,
+            "input": 2 * SEASON,
+            "series": SERIES,
+            "length": LENGTH,
+            "season": SEASON,
+            "batch": BATCH,
+            "windows": BATCH * FORKS,
+            "steps": STEPS,
+        }
+        done = subprocess.run(
+            [peers, str(SCRIPT)], input=json.dumps(job), capture_output=True, text=True, check=False
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("peer ")]
+        if not lines:
+            sys.exit(f"{name} of neuralforecast did not run:\n{done.stderr[-2000:]}")
+        rate = json.loads(lines[-1].removeprefix("peer "))["rate"]
+        ratio = ours[against] / rate
+        print(
+            f"neuralforecast {name:17s} {rate:12,.0f} forecasts a second; ours over it {ratio:.2f}"
+        )
+    forecaster = MQCNN(**options).fit(frame)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        forecaster.backtest(frame, 200)
+        times.append(time.perf_counter() - start)
+    first, again = times[0], float(np.median(times[1:]))
+    print(
+        f"backtest of {SERIES} series over 200 dates {again:.2f} s; {first:.2f} s with compilation"
+    )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,59 @@
+"""Forecasts a second that neuralforecast trains on; reads a job (JSON) from standard input."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from neuralforecast import NeuralForecast
+from neuralforecast.losses.pytorch import MQLoss
+from neuralforecast.models import LSTM, MLP
+
+job = json.load(sys.stdin)
+rng = np.random.default_rng(0)
+t = np.arange(job["length"])
+y = 10 + rng.uniform(1, 4, (job["series"], 1)) * np.sin(2 * np.pi * t / job["season"])
+y = y + rng.normal(size=y.shape)
+names = np.repeat([f"s{i:03d}" for i in range(job["series"])], job["length"])
+frame = pd.DataFrame({"unique_id": names, "ds": np.tile(t, job["series"]), "y": y.ravel()})
+
+
+class Clock(pl.Callback):
+    """The time at the end of every step."""
+
+    def __init__(self):
+        self.times = []
+
+    def on_train_batch_end(self, *_):
+        """Note it."""
+        self.times.append(time.perf_counter())
+
+
+clock = Clock()
+options = {
+    "h": job["horizon"],
+    "input_size": job["input"],
+    "loss": MQLoss(quantiles=list(job["levels"])),
+    "scaler_type": "robust",
+    "max_steps": job["steps"],
+    "batch_size": job["batch"],
+    "windows_batch_size": job["windows"],
+    "enable_progress_bar": False,
+    "logger": False,
+    "enable_checkpointing": False,
+    "callbacks": [clock],
+}
+if job["model"] == "MLP":
+    model = MLP(**options, num_layers=2, hidden_size=job["width"])
+else:
+    model = LSTM(
+        **options,
+        encoder_hidden_size=job["width"],
+        decoder_hidden_size=job["width"],
+        encoder_n_layers=1,
+    )
+NeuralForecast(models=[model], freq=1).fit(frame)
+seconds = float(np.median(np.diff(clock.times)[5:]))
+print(f"peer {json.dumps({'rate': job['windows'] * job['horizon'] / seconds, 'seconds': seconds})}")
