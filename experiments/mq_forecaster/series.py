@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -141,8 +142,9 @@ def point_scores(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sMAPE and MASE of each forecast's median."""
     median = forecast.sort_values(_KEYS)["0.5"].to_numpy().reshape(judged.target.shape)
-    percentage = smape(median, judged.target)
-    scaled = mase(median, judged.target, judged.history, season=data.SEASON)
+    median, target, history = map(jnp.asarray, (median, judged.target, judged.history))
+    percentage = smape(median, target)
+    scaled = mase(median, target, history, season=data.SEASON)
     return np.asarray(percentage), np.asarray(scaled)
 
 
@@ -159,9 +161,13 @@ def scores(
     return {
         "sMAPE": float(np.mean(percentage)),
         "MASE": float(np.mean(scaled)),
-        "OWA": float(owa(percentage, scaled, *reference)),
+        "OWA": float(owa(*map(jnp.asarray, (percentage, scaled, *reference)))),
         "wQL ×1e-2": 1e2
-        * float(weighted_quantile_loss(quantiles, config.quantiles, judged.target)),
+        * float(
+            weighted_quantile_loss(
+                jnp.asarray(quantiles), np.asarray(config.quantiles), jnp.asarray(judged.target)
+            )
+        ),
         "coverage of 80 %": float(np.mean((low <= judged.target) & (judged.target <= high))),
     }
 
