@@ -72,7 +72,7 @@ def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
     judged = scored(data, frame, found[NAIVE])
     parts = data.parts()
     if parts:
-        found |= coherent(found, frame, parts)
+        found |= coherent(found, frame, parts, data.SEASON)
     reference = point_scores(data, found[NAIVE], judged)
     for name, forecast in found.items():
         rows.setdefault(name, {})
@@ -173,17 +173,21 @@ def scores(
 
 
 def coherent(
-    found: Mapping[str, pd.DataFrame], frame: pd.DataFrame, parts: Mapping[str, tuple[str, ...]]
+    found: Mapping[str, pd.DataFrame],
+    frame: pd.DataFrame,
+    parts: Mapping[str, tuple[str, ...]],
+    season: int,
 ) -> dict[str, pd.DataFrame]:
     """The forecasts moved until series add up, by each method."""
     names = sorted({name for some in parts.values() for name in some})
-    tree = Hierarchy([[n in some for n in names] for some in parts.values()], tuple(parts))
+    summing = np.array([[n in some for n in names] for some in parts.values()], int)
+    tree = Hierarchy(summing, tuple(parts))
     moved = {}
     for name, forecast in found.items():
         first = forecast["cutoff"].min()
         learned = frame.loc[frame["ds"] <= first].pivot(index="ds", columns="unique_id", values="y")
         # Those of the seasonal naive forecast, which every forecaster's table can share.
-        change = learned[list(parts)].diff(4).dropna().to_numpy()
+        change = learned[list(parts)].diff(season).dropna().to_numpy()
         for method in ("bottom_up", "ols", "mint"):
             options = {"residuals": change} if method == "mint" else {}
             key = f"{name}, {method.replace('_', '-')}"

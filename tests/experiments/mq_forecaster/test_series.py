@@ -57,7 +57,7 @@ def test_moved_forecasts_add_up_and_others_do_not():
     # Seasonal naive forecasts add up by themselves; these do not.
     forecast[levels] += np.where(forecast["unique_id"] == "s0", 1.0, 0.0)[:, None]
     assert series.gap(config, forecast, parts) > 1e-3
-    moved = series.coherent({"naive": forecast}, frame, parts)
+    moved = series.coherent({"naive": forecast}, frame, parts, 4)
     assert list(moved) == ["naive, bottom-up", "naive, ols", "naive, mint"]
     for table in moved.values():
         # Sums of eight numbers in double precision.
