@@ -114,6 +114,7 @@ bench: $(INSTALLED) ## What the library claims about speed, measured on this mac
 	$(RUN) experiments.speed.projection
 	$(RUN) experiments.speed.boon
 	$(RUN) experiments.speed.earthformer
+	$(RUN) experiments.speed.forecasting
 	$(RUN) experiments.speed.spectral
 
 docs: $(VENV)/.docs ## The documentation, into docs/_build/html

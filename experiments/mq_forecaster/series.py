@@ -117,7 +117,7 @@ def scored(data: Published, frame: pd.DataFrame, forecast: pd.DataFrame) -> Scor
     """Targets and histories in the order of the sorted forecasts."""
     forecast = forecast.sort_values(_KEYS)
     target = forecast["y"].to_numpy().reshape(-1, data.HORIZON)
-    first = forecast.groupby("unique_id")["cutoff"].min()
+    first = forecast.groupby("unique_id")["cutoff"].min().to_dict()
     learned = frame.loc[frame["ds"] <= frame["unique_id"].map(first)]
     series = {name: y.to_numpy() for name, y in learned.groupby("unique_id")["y"]}
     longest = max(map(len, series.values()))
@@ -125,7 +125,7 @@ def scored(data: Published, frame: pd.DataFrame, forecast: pd.DataFrame) -> Scor
     history = np.stack(
         [np.pad(series[n], (longest - len(series[n]), 0), constant_values=np.nan) for n in names]
     )
-    return Scored(forecast[_KEYS], target, history)
+    return Scored(pd.DataFrame(forecast[_KEYS]), target, history)
 
 
 def values(config: SeriesConfig, forecast: pd.DataFrame, judged: Scored) -> np.ndarray:
@@ -222,7 +222,7 @@ def peer(
     config: SeriesConfig, name: str, frame: pd.DataFrame, seconds: float, seed: int, out: Path
 ) -> pd.DataFrame:
     """Forecasts of a peer that was trained for so many seconds."""
-    data, dates = config.data, not np.issubdtype(frame["ds"].dtype, np.integer)
+    data, dates = config.data, not pd.api.types.is_integer_dtype(frame["ds"])
     spacing = frame["ds"].iloc[1] - frame["ds"].iloc[0]
     source, made = out / "series.csv", out / f"{PEERS[name].lower()}.csv"
     frame.to_csv(source, index=False)

@@ -4,6 +4,7 @@ demand (drawn) -> fit every forecaster before the test period -> forecast on eac
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,10 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
         rows[name] = {"seconds": time.perf_counter() - start}
     if WINDOWS in rows:
         pace = rows["MQ-CNN"]["seconds"] / rows[WINDOWS]["seconds"]
-        longer = forecasters(config, seed)[WINDOWS]
-        longer.steps = max(1, round(config.training.steps * pace))
+        steps = max(1, round(config.training.steps * pace))
+        longer = forecasters(replace(config, training=replace(config.training, steps=steps)), seed)
         start = time.perf_counter()
-        grids[WINDOWS_TIME] = forecast(longer, sales, first, days)
+        grids[WINDOWS_TIME] = forecast(longer[WINDOWS], sales, first, days)
         rows[WINDOWS_TIME] = {"seconds": time.perf_counter() - start}
     reference = grids["MQ-CNN"]
     truth = sales.quantiles(days, config.horizon, config.quantiles)
@@ -86,7 +87,7 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Forecaster]:
         "season": SEASON,
         "nonnegative": True,
     }
-    pooled = local | {"future": FUTURE, "static": STATIC}
+    pooled: dict[str, Any] = local | {"future": FUTURE, "static": STATIC}
     network: dict[str, Any] = pooled | {
         "steps": t.steps,
         "batch_size": t.batch_size,

@@ -19,13 +19,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..nn.perceptron import linear
-from .decoders import AttentionDecoder, DirectDecoder, MQDecoder
+from .decoders import AbstractDecoder
 from .encoders import AbstractEncoder
 from .heads import AbstractHead
 from .scaling import Prior
 from .series import Series, aligned_lags, lag_count
-
-Decoder = DirectDecoder | MQDecoder | AttentionDecoder
 
 
 class MQNetwork(eqx.Module):
@@ -43,7 +41,7 @@ class MQNetwork(eqx.Module):
     """
 
     encoder: AbstractEncoder
-    decoder: Decoder
+    decoder: AbstractDecoder
     head: AbstractHead
     embeddings: tuple[Float[Array, "levels embedding"], ...]
     out: eqx.nn.Linear
@@ -55,7 +53,7 @@ class MQNetwork(eqx.Module):
         self,
         *,
         encoder: AbstractEncoder,
-        decoder: Decoder,
+        decoder: AbstractDecoder,
         head: AbstractHead,
         categories: Sequence[int] = (),
         embedding: int = 4,
@@ -83,9 +81,7 @@ class MQNetwork(eqx.Module):
         """How many dates, with its own, a forecast depends on, but for level and scale; None for all."""
         if self.encoder.reach is None:
             return None
-        nearby = self.decoder.nearby if isinstance(self.decoder, AttentionDecoder) else 0
-        encoded = self.encoder.reach + self.decoder.history + nearby
-        return max(encoded, 2 * max(self.seasons, default=1))
+        return max(self.encoder.reach + self.decoder.back, 2 * max(self.seasons, default=1))
 
     def raw(
         self, series: Series, dates: int
@@ -118,11 +114,10 @@ class MQNetwork(eqx.Module):
                 series.past,
                 series.future[:length],
                 jnp.broadcast_to(static, (length, len(static))),
+                self.decoder.clues(series),
             ],
             -1,
         )
-        if isinstance(self.decoder, AttentionDecoder):
-            x = jnp.concatenate([x, self.decoder.past_positions(series)], -1)
         encoding = self.encoder(series, x, needed)
         features = self.decoder(series, encoding, static)
         lags, known = aligned_lags(series, dates, self.horizon, self.seasons)

@@ -19,7 +19,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxsci._checks import whole
 from jaxsci.training import OptimizerConfig, fit
 
-from .decoders import AttentionDecoder, DirectDecoder, MQDecoder
+from .attention_decoder import AttentionDecoder
+from .decoders import DirectDecoder, MQDecoder
 from .encoders import ConvEncoder, RecurrentEncoder, WindowEncoder
 from .forecaster import Forecaster
 from .forking import ForkSource, SeriesArrays, normals

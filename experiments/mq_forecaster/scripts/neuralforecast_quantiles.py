@@ -3,6 +3,7 @@
 Reads a job (JSON) from standard input; writes a CSV with unique_id, ds, cutoff and a column for each level.
 """
 
+# pyright: reportMissingImports=false
 import json
 import sys
 import time

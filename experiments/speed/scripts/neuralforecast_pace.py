@@ -1,5 +1,6 @@
 """Forecasts a second that neuralforecast trains on; reads a job (JSON) from standard input."""
 
+# pyright: reportMissingImports=false
 import json
 import sys
 import time
