@@ -143,9 +143,21 @@ def _published(cpu: SeriesConfig, paper: SeriesConfig) -> dict[str, SeriesConfig
 
 
 _LONG = Training(steps=5000, batch_size=64, forks=48, width=64, half_life=0.0)
+_HOURLY = Training(steps=1000, batch_size=16, forks=24, learning_rate=2e-3, half_life=0.0)
+# Attention over a week of hours needs minutes for what the others learn in one.
+_WITHOUT_ATTENTION = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-CNN")
 M4 = _published(
-    SeriesConfig(data=M4Hourly()),
+    SeriesConfig(data=M4Hourly(), training=_HOURLY, models=_WITHOUT_ATTENTION),
     SeriesConfig(data=M4Hourly(), training=_LONG),
 )
-ETT = _published(SeriesConfig(data=ETTh1()), SeriesConfig(data=ETTh1(), training=_LONG))
-TOURISM = _published(SeriesConfig(data=Tourism()), SeriesConfig(data=Tourism(), training=_LONG))
+ETT = _published(
+    SeriesConfig(data=ETTh1(), training=_HOURLY, models=_WITHOUT_ATTENTION),
+    SeriesConfig(data=ETTh1(), training=_LONG),
+)
+TOURISM = _published(
+    SeriesConfig(
+        data=Tourism(),
+        training=Training(steps=500, batch_size=16, forks=8, learning_rate=2e-3, half_life=0.0),
+    ),
+    SeriesConfig(data=Tourism(), training=_LONG),
+)

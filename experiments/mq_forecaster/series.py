@@ -117,8 +117,9 @@ def scored(data: Published, frame: pd.DataFrame, forecast: pd.DataFrame) -> Scor
     """Targets and histories in the order of the sorted forecasts."""
     forecast = forecast.sort_values(_KEYS)
     target = forecast["y"].to_numpy().reshape(-1, data.HORIZON)
-    first = forecast.groupby("unique_id")["cutoff"].min().to_dict()
-    learned = frame.loc[frame["ds"] <= frame["unique_id"].map(first)]
+    # Backwards, so that the first creation date of a series is what stays.
+    first = dict(zip(forecast["unique_id"][::-1], forecast["cutoff"][::-1], strict=True))
+    learned = frame.loc[frame["ds"] <= frame["unique_id"].map(lambda name: first[name])]
     series = {name: y.to_numpy() for name, y in learned.groupby("unique_id")["y"]}
     longest = max(map(len, series.values()))
     names = forecast["unique_id"].to_numpy()[:: data.HORIZON]
