@@ -143,7 +143,7 @@ def _published(cpu: SeriesConfig, paper: SeriesConfig) -> dict[str, SeriesConfig
 
 
 _LONG = Training(steps=5000, batch_size=64, forks=48, width=64, half_life=0.0)
-_HOURLY = Training(steps=1000, batch_size=16, forks=24, learning_rate=2e-3, half_life=0.0)
+_HOURLY = Training(steps=2000, batch_size=8, forks=24, learning_rate=2e-3, half_life=0.0)
 # Attention over a week of hours needs minutes for what the others learn in one.
 _WITHOUT_ATTENTION = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-CNN")
 M4 = _published(

@@ -241,7 +241,8 @@ def peer(
         "seed": seed,
     }
     done = subprocess.run(
-        [interpreter(config), str(SCRIPT)],
+        # Not resolved: an environment's interpreter is a link that finds its packages by its own place.
+        [str(Path(interpreter(config)).absolute()), str(SCRIPT)],
         input=json.dumps(job),
         capture_output=True,
         text=True,
