@@ -8,6 +8,7 @@ JOBS ?= 2
 VENV ?= .venv
 LOWEST := .venv-lowest
 PEERS := .venv-peers
+FORECAST_PEERS := .venv-forecast-peers
 # In a variable, because a comma separates the arguments of a call.
 DEV_AND_DOCS := .[dev,docs]
 
@@ -24,7 +25,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help venv peers reproduce smoke tables test test-all test-lowest check format bench docs clean
+.PHONY: help venv peers forecast-peers reproduce smoke tables test test-all test-lowest check format bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +56,13 @@ peers: $(PEERS)/.installed ## Make the environment of the codes that reproduce-s
 $(PEERS)/.installed: constraints-peers.txt
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-peers.txt
+	@touch $@
+
+forecast-peers: $(FORECAST_PEERS)/.installed ## Make the environment that three experiments on series find neuralforecast in
+
+$(FORECAST_PEERS)/.installed: constraints-forecast-peers.txt
+	@$(PYTHON) -m venv --clear $(FORECAST_PEERS)
+	@$(FORECAST_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-forecast-peers.txt
 	@touch $@
 
 reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRESET=cpu)
@@ -121,6 +129,6 @@ docs: $(VENV)/.docs ## The documentation, into docs/_build/html
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html
 
 clean: ## Remove environments, caches and builds; results stay
-	rm -rf $(VENV) $(LOWEST) $(PEERS) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) $(LOWEST) $(PEERS) $(FORECAST_PEERS) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		dist docs/_build docs/jupyter_execute
 	find jaxsci solvers experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -107,7 +107,7 @@ class SeriesConfig:
         training: of the networks; a half_life of 0 is that of the library.
         models: those that are compared.
         peers: interpreter that has neuralforecast, whose models are trained for as long as the slowest MQ
-            network takes; "" for this one where it has it, "none" for no peers.
+            network takes; where there is none of this name, the one that runs this if it has it.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -115,7 +115,7 @@ class SeriesConfig:
     quantiles: tuple[float, ...] = DECILES
     training: Training = field(default_factory=lambda: Training(half_life=0.0))
     models: tuple[str, ...] = SERIES
-    peers: str = ""
+    peers: str = ".venv-forecast-peers/bin/python"
 
     def __post_init__(self):
         if not {0.1, 0.5, 0.9} <= set(self.quantiles):
@@ -137,7 +137,7 @@ def _published(cpu: SeriesConfig, paper: SeriesConfig) -> dict[str, SeriesConfig
         data=replace(cpu.data, synthetic=True, windows=min(2, cpu.data.windows)),
         training=Training(steps=4, batch_size=4, forks=4, width=8, half_life=0.0),
         models=("seasonal naive", "MQ-CNN"),
-        peers="none",
+        peers="",
     )
     return {"smoke": smoke, "cpu": cpu, "paper": paper}
 

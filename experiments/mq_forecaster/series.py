@@ -212,11 +212,12 @@ def gap(
 
 
 def interpreter(config: SeriesConfig) -> str:
-    """The Python that has neuralforecast; "" without one, or where no model is left to compare it with."""
-    if config.peers == "none":
-        return ""
-    here = sys.executable if importlib.util.find_spec("neuralforecast") else ""
-    return config.peers or here
+    """The Python that has neuralforecast; "" for none."""
+    if Path(config.peers).is_file():
+        # Not resolved: an environment's interpreter is a link that finds its packages by its own place.
+        return str(Path(config.peers).absolute())
+    here = config.peers and importlib.util.find_spec("neuralforecast")
+    return sys.executable if here else ""
 
 
 def peer(
@@ -241,8 +242,7 @@ def peer(
         "seed": seed,
     }
     done = subprocess.run(
-        # Not resolved: an environment's interpreter is a link that finds its packages by its own place.
-        [str(Path(interpreter(config)).absolute()), str(SCRIPT)],
+        [interpreter(config), str(SCRIPT)],
         input=json.dumps(job),
         capture_output=True,
         text=True,
@@ -252,7 +252,7 @@ def peer(
     if done.returncode:
         raise ExperimentError(
             f"Expected {name} to train with {interpreter(config)}, got the status {done.returncode} and "
-            f"{done.stderr.strip().splitlines()[-1:]}; mend it, or leave peers out with --peers none."
+            f"{done.stderr.strip().splitlines()[-1:]}; mend it, or leave peers out with --peers ''."
         )
     found = pd.read_csv(made)
     if dates:
