@@ -123,7 +123,6 @@ def _drawn(data: Data, smallest: Data, paper: FilmConfig) -> dict[str, FilmConfi
             batch=4,
             warmup=0.0,
         ),
-        # An hour and a half on one core; the Earthformer's steps are half of it.
         "cpu": FilmConfig(
             data=replace(data, time_in=5, time_out=5, train=2000),
             network=Network(base=16, width=16),
