@@ -9,6 +9,8 @@ VENV ?= .venv
 LOWEST := .venv-lowest
 PEERS := .venv-peers
 FORECAST_PEERS := .venv-forecast-peers
+# A folder of the user's files, from make's command line alone: as an environment variable it may mean anything.
+DATA :=
 # In a variable, because a comma separates the arguments of a call.
 DEV_AND_DOCS := .[dev,docs]
 
@@ -80,7 +82,7 @@ reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRES
 reproduce-solver-speed: $(PEERS)/.installed
 
 reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; DATA, a folder; OPTIONS)
-	$(RUN) jaxsci run $* --preset $(PRESET) $(if $(DATA),--data.root $(DATA)) $(OPTIONS)
+	$(RUN) jaxsci run $* --preset $(PRESET) $(if $(DATA),--data.root '$(DATA)') $(OPTIONS)
 
 smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \

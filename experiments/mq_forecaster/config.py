@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from experiments.mq_forecaster.demand import Demand
 from experiments.mq_forecaster.published import ETTh1, M4Hourly, Published, Tourism
 
@@ -93,6 +95,7 @@ SYNTHETIC = {
 
 
 SERIES = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-RNN", "MQ-CNN", "MQTransformer")
+PEERS = ".venv-forecast-peers/bin/python"
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -106,8 +109,9 @@ class SeriesConfig:
         quantiles: levels, with 0.1, 0.5 and 0.9.
         training: of the networks; a half_life of 0 is that of the library.
         models: those that are compared.
-        peers: interpreter that has neuralforecast, whose models are trained for as long as the slowest MQ
-            network takes; where there is none of this name, the one that runs this if it has it.
+        peers: interpreter that has neuralforecast; where there is none of this name, the one that runs this if
+            it has it. "" for no peers.
+        peer_seconds: how long each of its models is trained.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -115,13 +119,16 @@ class SeriesConfig:
     quantiles: tuple[float, ...] = DECILES
     training: Training = field(default_factory=lambda: Training(half_life=0.0))
     models: tuple[str, ...] = SERIES
-    peers: str = ".venv-forecast-peers/bin/python"
+    peers: str = PEERS
+    peer_seconds: float = 60.0
 
     def __post_init__(self):
-        if not {0.1, 0.5, 0.9} <= set(self.quantiles):
+        q = np.asarray(self.quantiles)
+        even = (np.diff(q) > 0).all() and np.allclose(q, 1 - q[::-1])
+        if not {0.1, 0.5, 0.9} <= set(self.quantiles) or not even:
             raise ValueError(
-                "SeriesConfig expected the levels 0.1, 0.5 and 0.9 among others, got "
-                f"{self.quantiles}; add them."
+                "SeriesConfig expected increasing levels, symmetric about the median, with 0.1, 0.5 and "
+                f"0.9 among them, got {self.quantiles}; change them."
             )
         strangers = [name for name in self.models if name not in SERIES]
         if strangers or "seasonal naive" not in self.models:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from jaxsci.data import DatasetError, read_ett, read_m4, read_tourism
+from jaxsci.data import DatasetError, read_ett, read_m4, read_tourism, split_ett
 from jaxsci.experiment import ExperimentError
 
 
@@ -116,6 +116,7 @@ class ETTh1(Published):
     def read(self) -> pd.DataFrame:
         """The 20 months that are published as training, validation and test."""
         frame = read_ett(self.folder / self.FILES[0])
+        split_ett(frame)  # refuses a file that ends before
         return frame.loc[frame["ds"] < frame["ds"].min() + pd.Timedelta(days=600)]
 
 

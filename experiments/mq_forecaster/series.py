@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.mq_forecaster.config import ETT, M4, TOURISM, SeriesConfig
+from experiments.mq_forecaster.config import PEERS as PEERS_PYTHON
 from experiments.mq_forecaster.published import Published
 from jaxsci import plots
 from jaxsci.experiment import Experiment, ExperimentError, Rows
@@ -32,10 +33,11 @@ from jaxsci.forecasting import (
     Theta,
     reconcile_frame,
 )
+from jaxsci.forecasting.grid import quantile_name
 from jaxsci.metrics import mase, owa, smape, weighted_quantile_loss
 
 NAIVE = "seasonal naive"
-PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS", "LSTM")}
+PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS")}
 SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_quantiles.py"
 _KEYS = ["unique_id", "cutoff", "ds"]
 
@@ -64,11 +66,9 @@ def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
         start = time.perf_counter()
         found[name] = forecaster.cross_validate(frame, windows=data.windows, step=data.step)
         rows[name] = {"seconds": time.perf_counter() - start}
-    budget = max((rows[n]["seconds"] for n in config.models if n.startswith("MQ")), default=0.0)
     for name in PEERS if interpreter(config) else ():
-        start = time.perf_counter()
-        found[name] = peer(config, name, frame, budget, seed, out)
-        rows[name] = {"seconds": time.perf_counter() - start}
+        found[name], seconds = peer(config, name, frame, seed, out)
+        rows[name] = {"seconds": seconds}
     judged = scored(data, frame, found[NAIVE])
     parts = data.parts()
     if parts:
@@ -134,7 +134,7 @@ def values(config: SeriesConfig, forecast: pd.DataFrame, judged: Scored) -> np.n
     forecast = forecast.sort_values(_KEYS)
     assert (forecast["unique_id"].to_numpy() == judged.keys["unique_id"].to_numpy()).all()
     assert (forecast["ds"].to_numpy() == judged.keys["ds"].to_numpy()).all()
-    columns = [str(q) for q in config.quantiles]
+    columns = [quantile_name(q) for q in config.quantiles]
     return forecast[columns].to_numpy().reshape(*judged.target.shape, -1)
 
 
@@ -187,12 +187,11 @@ def coherent(
     for name, forecast in found.items():
         first = forecast["cutoff"].min()
         learned = frame.loc[frame["ds"] <= first].pivot(index="ds", columns="unique_id", values="y")
-        # Those of the seasonal naive forecast, which every forecaster's table can share.
+        # The seasonal naive forecast's, since every forecaster can share them.
         change = learned[list(parts)].diff(season).dropna().to_numpy()
         for method in ("bottom_up", "ols", "mint"):
-            options = {"residuals": change} if method == "mint" else {}
             key = f"{name}, {method.replace('_', '-')}"
-            moved[key] = reconcile_frame(forecast, tree, method=method, **options)
+            moved[key] = reconcile_frame(forecast, tree, method=method, residuals=change)
     return moved
 
 
@@ -203,7 +202,9 @@ def gap(
 
     Means of the quantiles: quantiles of sums are not sums of quantiles, and are not made so.
     """
-    means = forecast.assign(mean=forecast[[str(q) for q in config.quantiles]].mean(axis=1))
+    means = forecast.assign(
+        mean=forecast[[quantile_name(q) for q in config.quantiles]].mean(axis=1)
+    )
     table = means.pivot(index=["cutoff", "ds"], columns="unique_id", values="mean")
     gaps = [
         (table[list(some)].sum(axis=1) - table[name]).abs().max() for name, some in parts.items()
@@ -220,10 +221,28 @@ def interpreter(config: SeriesConfig) -> str:
     return sys.executable if here else ""
 
 
+def check(config: SeriesConfig) -> None:
+    """Refuse to begin without the user's files, or with an interpreter that lacks neuralforecast."""
+    config.data.check()
+    if config.peers not in ("", PEERS_PYTHON) and not Path(config.peers).is_file():
+        raise ExperimentError(
+            f"Expected an interpreter at {config.peers}, got no file; correct --peers, or leave it out."
+        )
+    python = interpreter(config)
+    if (
+        python
+        and subprocess.run([python, "-c", "import neuralforecast"], capture_output=True).returncode
+    ):
+        raise ExperimentError(
+            f"Expected neuralforecast with {python}, got an error when it is imported; install it there, or "
+            "leave peers out with --peers ''."
+        )
+
+
 def peer(
-    config: SeriesConfig, name: str, frame: pd.DataFrame, seconds: float, seed: int, out: Path
-) -> pd.DataFrame:
-    """Forecasts of a peer that was trained for so many seconds."""
+    config: SeriesConfig, name: str, frame: pd.DataFrame, seed: int, out: Path
+) -> tuple[pd.DataFrame, float]:
+    """Forecasts of a peer, and the seconds that it took."""
     data, dates = config.data, not pd.api.types.is_integer_dtype(frame["ds"])
     spacing = frame["ds"].iloc[1] - frame["ds"].iloc[0]
     source, made = out / "series.csv", out / f"{PEERS[name].lower()}.csv"
@@ -232,13 +251,13 @@ def peer(
         "series": str(source.absolute()),
         "out": str(made.absolute()),
         "dates": dates,
-        "freq": "QS" if data.SEASON == 4 else "h" if dates else int(spacing),
+        "freq": int(spacing) if not dates else "QS" if data.SEASON == 4 else "h",
         "model": PEERS[name],
         "horizon": data.HORIZON,
         "levels": list(config.quantiles),
         "windows": data.windows,
         "step": data.step,
-        "seconds": seconds,
+        "seconds": config.peer_seconds,
         "seed": seed,
     }
     done = subprocess.run(
@@ -249,15 +268,19 @@ def peer(
         cwd=out,
         check=False,
     )
-    if done.returncode:
+    lines = [line for line in done.stdout.splitlines() if line.startswith("peer ")]
+    if done.returncode or not lines:
         raise ExperimentError(
             f"Expected {name} to train with {interpreter(config)}, got the status {done.returncode} and "
             f"{done.stderr.strip().splitlines()[-1:]}; mend it, or leave peers out with --peers ''."
         )
     found = pd.read_csv(made)
+    # Its levels are trained apart and may cross; sorted ones never have a larger loss.
+    levels = [quantile_name(q) for q in config.quantiles]
+    found[levels] = np.sort(found[levels].to_numpy(), axis=1)
     if dates:
         found = found.assign(ds=pd.to_datetime(found["ds"]), cutoff=pd.to_datetime(found["cutoff"]))
-    return found
+    return found, json.loads(lines[-1].removeprefix("peer "))["seconds"]
 
 
 def draw(
@@ -284,7 +307,7 @@ def draw(
     past = past.iloc[-4 * config.data.HORIZON :]
     axes = plots.fan_chart(
         one["ds"].to_numpy(),
-        one[[str(q) for q in config.quantiles]].to_numpy(),
+        one[[quantile_name(q) for q in config.quantiles]].to_numpy(),
         config.quantiles,
         history=(past["ds"].to_numpy(), past["y"].to_numpy()),
         observed=one["y"].to_numpy() if "y" in one else None,
@@ -301,7 +324,7 @@ def _experiment(name: str, about: str, presets: Mapping[str, SeriesConfig]) -> E
         presets=presets,
         run_seed=run_seed,
         baseline=NAIVE,
-        check=lambda config: config.data.check(),
+        check=check,
     )
 
 

@@ -21,6 +21,7 @@ from experiments.mq_forecaster.demand import (
     Sales,
     draw,
 )
+from experiments.mq_forecaster.pace import training_pace
 from jaxsci import plots
 from jaxsci.experiment import Experiment, Rows
 from jaxsci.forecasting import (
@@ -60,11 +61,12 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
         grids[name] = forecast(forecaster, sales, first, asked)
         rows[name] = {"seconds": time.perf_counter() - start}
     if WINDOWS in rows:
-        pace = rows["MQ-CNN"]["seconds"] / rows[WINDOWS]["seconds"]
-        steps = max(1, round(config.training.steps * pace))
-        longer = forecasters(replace(config, training=replace(config.training, steps=steps)), seed)
+        pair = forecasters(with_steps(config, 1), seed)
+        forking, single = (training_pace(pair[n], sales.frame)[0] for n in ("MQ-CNN", WINDOWS))
+        steps = max(1, round(config.training.steps * forking / single))
         start = time.perf_counter()
-        grids[WINDOWS_TIME] = forecast(longer[WINDOWS], sales, first, days)
+        longer = forecasters(with_steps(config, steps), seed)[WINDOWS]
+        grids[WINDOWS_TIME] = forecast(longer, sales, first, days)
         rows[WINDOWS_TIME] = {"seconds": time.perf_counter() - start}
     reference = grids["MQ-CNN"]
     truth = sales.quantiles(days, config.horizon, config.quantiles)
@@ -78,7 +80,7 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
     return rows
 
 
-def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Forecaster]:
+def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
     """Those that are compared, the simple ones first."""
     t = config.training
     local: dict[str, Any] = {
@@ -109,6 +111,11 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Forecaster]:
         "MQTransformer": MQTransformer(**network),
     }
     return {name: every[name] for name in config.models}
+
+
+def with_steps(config: SyntheticConfig, steps: int) -> SyntheticConfig:
+    """The same, but for the steps of the networks."""
+    return replace(config, training=replace(config.training, steps=steps))
 
 
 def forecast(forecaster: Forecaster, sales: Sales, first: int, days: np.ndarray) -> ForecastGrid:

@@ -2,10 +2,10 @@
 
     python -m experiments.speed.forecasting [--peers PYTHON]
 
-prints the forecasts (of one series, creation date and horizon each) that training works on per second, for each
-network and, with the interpreter of an environment that has neuralforecast, for its MLP and LSTM of the same
-width, in batches of as many windows; then the seconds of a backtest of 400 series over 200 dates. Compilation
-and the first steps are left out on both sides.
+prints the targets (of one series, creation date and horizon each) that training works on per second, for each
+network and, with the interpreter of an environment that has neuralforecast, for its MLP and LSTM, in batches of
+as many windows; then the seconds of a backtest of 400 series over 200 dates. Recurrent networks have equal
+widths; our MLP is the wider one. Compilation and the first steps are left out on both sides.
 """
 
 import json
@@ -14,14 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import tyro
 
+from experiments.mq_forecaster.pace import training_pace
 from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
-from jaxsci.forecasting.neural import NeuralForecaster, forking_loss
-from jaxsci.training import OptimizerConfig, init_state, make_train_step
 
 SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
@@ -37,23 +35,6 @@ def series() -> pd.DataFrame:
     y = y + rng.normal(size=y.shape)
     names = np.repeat([f"s{i:03d}" for i in range(SERIES)], LENGTH)
     return pd.DataFrame({"unique_id": names, "ds": np.tile(t, SERIES), "y": y.ravel()})
-
-
-def pace(forecaster: NeuralForecaster, frame: pd.DataFrame) -> float:
-    """Median seconds of a training step, with the choice of its batch."""
-    forecaster.fit(frame)
-    network = forecaster.network
-    optimizer = OptimizerConfig(learning_rate=1e-3).build(STEPS)
-    source = forecaster.source(forecaster.schema.panel(frame), network, key=jax.random.key(0))
-    step = make_train_step(forking_loss, optimizer)
-    run = jax.jit(lambda state, index: step(state, source.batch(index), jax.random.key(0)))
-    state = init_state(network, optimizer)
-    times = []
-    for index in range(STEPS):
-        start = time.perf_counter()
-        state, _ = jax.block_until_ready(run(state, index))
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[5:]))
 
 
 def main(peers: str = "") -> None:
@@ -72,11 +53,11 @@ def main(peers: str = "") -> None:
         "forks": FORKS,
         "width": WIDTH,
     }
-    forecasts = BATCH * FORKS * HORIZON
     ours = {}
     for make in (MLP, MQRNN, MQCNN, MQTransformer):
-        ours[make.__name__] = forecasts / pace(make(**options), frame)
-        print(f"{make.__name__:32s} {ours[make.__name__]:12,.0f} forecasts a second", flush=True)
+        seconds, targets = training_pace(make(**options), frame, STEPS)
+        ours[make.__name__] = targets / seconds
+        print(f"{make.__name__:32s} {ours[make.__name__]:12,.0f} targets a second", flush=True)
     for name, against in (("MLP", "MLP"), ("LSTM", "MQRNN")) if peers else ():
         job = {
             "model": name,
@@ -99,9 +80,7 @@ def main(peers: str = "") -> None:
             sys.exit(f"{name} of neuralforecast did not run:\n{done.stderr[-2000:]}")
         rate = json.loads(lines[-1].removeprefix("peer "))["rate"]
         ratio = ours[against] / rate
-        print(
-            f"neuralforecast {name:17s} {rate:12,.0f} forecasts a second; ours over it {ratio:.2f}"
-        )
+        print(f"neuralforecast {name:17s} {rate:12,.0f} targets a second; ours over it {ratio:.2f}")
     forecaster = MQCNN(**options).fit(frame)
     times = []
     for _ in range(3):

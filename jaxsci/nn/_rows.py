@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .precision import at_least_single
+
 
 def convolve_rows(
     x: Float[Array, "*space in_channels"],
@@ -37,18 +39,25 @@ def convolve_rows(
     def products(x, weight):
         kernel = weight.shape[:-2]
         x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(*ends, 0) for ends in (*pad, (0, 0))])
-        size = [(n - k) // stride + 1 for n, k in zip(x.shape, kernel, strict=False)]
+        size = [max(0, (n - k) // stride + 1) for n, k in zip(x.shape, kernel, strict=False)]
 
         def along(axis: int, start: int) -> slice:
-            return slice(start, start + (size[axis] - 1) * stride + 1, stride)
+            return slice(start, start + max(0, (size[axis] - 1) * stride + 1), stride)
 
         last = len(kernel) - 1
         rows = jnp.concatenate([x[..., along(last, j), :] for j in range(kernel[-1])], axis=-1)
-        weight = weight.reshape(*kernel[:-1], -1, weight.shape[-1])
-        return sum(
-            rows[tuple(along(axis, i) for axis, i in enumerate(u))] @ weight[u]
+        weight = weight.reshape(*kernel[:-1], rows.shape[-1], weight.shape[-1])
+        # Half precision is summed in single precision, as convolutions are.
+        wide = at_least_single(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype
+        terms = [
+            jnp.matmul(
+                rows[tuple(along(axis, i) for axis, i in enumerate(u))],
+                weight[u],
+                preferred_element_type=wide,
+            )
             for u in itertools.product(*map(range, kernel[:-1]))
-        )
+        ]
+        return sum(terms[1:], terms[0]).astype(x.dtype)
 
     return jax.checkpoint(products, prevent_cse=False)(x, weight)
 
@@ -79,6 +88,6 @@ def upsample_rows(
             taps.append(slice(first, None, factor))
             pad.append((-ahead, ahead + count - 1))
         phases.append(convolve_rows(x, weight[tuple(taps)], pad))
-    y = jnp.stack(phases).reshape(*[factor] * len(kernel), *space, -1)
+    y = jnp.stack(phases).reshape(*[factor] * len(kernel), *space, weight.shape[-1])
     axes = [axis for a in range(len(kernel)) for axis in (len(kernel) + a, a)]
-    return y.transpose(*axes, y.ndim - 1).reshape(*(factor * n for n in space), -1)
+    return y.transpose(*axes, y.ndim - 1).reshape(*(factor * n for n in space), y.shape[-1])

@@ -130,6 +130,20 @@ def test_products_of_rows_are_the_convolution_of_the_compiler(kernel, stride, up
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
 
 
+def test_half_precision_is_summed_in_single_precision():
+    # In half precision the first two would overflow.
+    x = jnp.asarray([60000.0, 60000.0, -60000.0], jnp.float16)[:, None, None]
+    y = convolve(x, jnp.ones((3, 1, 1, 1), jnp.float16))
+    assert y.dtype == jnp.float16
+    assert y[1, 0, 0] == 60000
+
+
+@pytest.mark.parametrize(("stride", "upsample"), [(2, 1), (1, 2)])
+def test_an_empty_field_stays_empty(stride, upsample):
+    y = convolve(jnp.zeros((0, 2)), jnp.ones((3, 2, 4)), stride=stride, upsample=upsample)
+    assert y.shape == (0, 4)
+
+
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices have fast convolutions")
 @pytest.mark.parametrize(("stride", "upsample"), [(1, 1), (2, 1), (1, 2)])
 def test_a_loop_on_a_cpu_has_no_convolution_of_the_compiler(stride, upsample):
