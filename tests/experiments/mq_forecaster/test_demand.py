@@ -65,3 +65,14 @@ def test_the_same_seed_draws_the_same(sales):
     again = draw(sales.demand, seed=0).frame
     assert again.equals(sales.frame)
     assert not draw(sales.demand, seed=1).frame.y.equals(again.y)
+
+
+def test_what_is_coming_is_the_holiday_four_days_later(sales):
+    one = sales.frame.loc[sales.frame.unique_id == "i0000"].sort_values("ds")
+    holiday, coming = one.holiday.to_numpy(), one.coming.to_numpy()
+    assert (coming[:-4] == holiday[4:]).all()
+    assert (coming[-4:] == "none").all()
+    # As far ahead as holidays work: no day before the next four is touched by one that is not told of.
+    near = np.flatnonzero(sales.near)
+    told = [(holiday[d : d + 5] != "none").any() or holiday[max(d - 1, 0)] != "none" for d in near]
+    assert all(told)
