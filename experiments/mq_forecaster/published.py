@@ -110,8 +110,8 @@ class ETTh1(Published):
     SEASONS: ClassVar[tuple[int, ...]] = (24, 168)
 
     root: str = "data/ett"
-    windows: int = 60
-    step: int = 48
+    windows: int = 20
+    step: int = 144
 
     def read(self) -> pd.DataFrame:
         """The 20 months that are published as training, validation and test."""
