@@ -102,7 +102,9 @@ def save(axes: Axes, path: str | Path) -> Path:
 
 def appearance(index: int) -> dict[str, Any]:
     """Colour and dashes of the index-th series."""
-    return {"color": COLORS[index % len(COLORS)], "linestyle": DASHES[index % len(DASHES)]}
+    # From the seventh line on, colours come again with other dashes.
+    dash = index + index // len(COLORS)
+    return {"color": COLORS[index % len(COLORS)], "linestyle": DASHES[dash % len(DASHES)]}
 
 
 def legend(axes: Axes, *, title: str | None = None) -> None:
