@@ -123,6 +123,7 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 bench: $(INSTALLED) ## What the library claims about speed, measured on this machine
 	$(RUN) experiments.speed.projection
 	$(RUN) experiments.speed.boon
+	$(RUN) experiments.speed.convolution
 	$(RUN) experiments.speed.earthformer
 	$(RUN) experiments.speed.forecasting
 	$(RUN) experiments.speed.spectral

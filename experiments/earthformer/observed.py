@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from experiments.earthformer.films import Data, Film, Parts
 from jaxsci.data import DatasetError, Windows
-from jaxsci.experiment import ExperimentError
+from jaxsci.experiment import ExperimentError, require_files
 from jaxsci.training.streaming import Items
 
 DATA = "data"
@@ -54,12 +54,9 @@ class Observed(Data):
 
     def check(self) -> None:
         """Refuse to begin without the files."""
-        missing = [name for name in self.LAYOUT if not (self._folder / name).exists()]
-        if missing and not self.synthetic:
-            raise ExperimentError(
-                f"Expected the files of {self.NAME} in the folder {self.root}, {self._described()}, got none "
-                f"named {', '.join(missing)}; fetch them from {self.HOME}, which this project does not ship, "
-                "and name their folder with --data.root PATH."
+        if not self.synthetic:
+            require_files(
+                self.NAME, self.root, self.LAYOUT, source=self.HOME, layout=self._described()
             )
 
     def parts(self, *, key: PRNGKeyArray, out: Path) -> Parts:

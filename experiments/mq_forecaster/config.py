@@ -1,11 +1,13 @@
 """Presets of the comparisons of forecasters."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from experiments.mq_forecaster.demand import Demand
 from experiments.mq_forecaster.published import ETTh1, M4Hourly, Published, Tourism
+from jaxsci.forecasting.forecaster import DECILES
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Training:
         forks: consecutive dates of a stretch that make forecasts.
         width: channels.
         learning_rate: the largest.
-        half_life: dates after which an observation counts half in a series' level; these items keep theirs.
+        half_life: dates after which an observation counts half in a series' level; 0 for the library's choice.
     """
 
     steps: int = 1500
@@ -26,9 +28,15 @@ class Training:
     forks: int = 28
     width: int = 32
     learning_rate: float = 4e-3
-    half_life: float = 200.0
+    half_life: float = 0.0
+
+    def options(self, seed: int) -> dict[str, Any]:
+        """What a network is built with; the seed fixes its initial weights and batches."""
+        return {**asdict(self), "half_life": self.half_life or None, "seed": seed}
 
 
+# Levels of the synthetic demand do not drift, so that a network may remember them for long.
+_STEADY = Training(half_life=200.0)
 MODELS = (
     "seasonal naive",
     "ETS",
@@ -61,7 +69,7 @@ class SyntheticConfig:
     data: Demand = field(default_factory=Demand)
     horizon: int = 14
     quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
-    training: Training = field(default_factory=Training)
+    training: Training = _STEADY
     trees: int = 100
     every: int = 21
     models: tuple[str, ...] = MODELS
@@ -81,7 +89,7 @@ SYNTHETIC = {
         seeds=(0,),
         data=Demand(items=12, days=130, test_days=48, shares=(0.6, 0.2, 0.2)),
         horizon=4,
-        training=Training(steps=20, batch_size=8, forks=8, width=8),
+        training=replace(_STEADY, steps=20, batch_size=8, forks=8, width=8),
         trees=5,
         every=7,
         models=("seasonal naive", "ETS", "SQRF", "MQ-CNN"),
@@ -89,14 +97,13 @@ SYNTHETIC = {
     "cpu": SyntheticConfig(),
     "paper": SyntheticConfig(
         data=Demand(items=2000, days=1100, test_days=365),
-        training=Training(steps=20_000, batch_size=64, forks=56, width=64),
+        training=replace(_STEADY, steps=20_000, batch_size=64, forks=56, width=64),
     ),
 }
 
 
 SERIES = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-RNN", "MQ-CNN", "MQTransformer")
 PEERS = ".venv-forecast-peers/bin/python"
-DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +124,7 @@ class SeriesConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     data: Published
     quantiles: tuple[float, ...] = DECILES
-    training: Training = field(default_factory=lambda: Training(half_life=0.0))
+    training: Training = field(default_factory=Training)
     models: tuple[str, ...] = SERIES
     peers: str = PEERS
     peer_seconds: float = 60.0
@@ -142,15 +149,15 @@ def _published(cpu: SeriesConfig, paper: SeriesConfig) -> dict[str, SeriesConfig
     smoke = SeriesConfig(
         seeds=(0,),
         data=replace(cpu.data, synthetic=True, windows=min(2, cpu.data.windows)),
-        training=Training(steps=4, batch_size=4, forks=4, width=8, half_life=0.0),
+        training=Training(steps=4, batch_size=4, forks=4, width=8),
         models=("seasonal naive", "MQ-CNN"),
         peers="",
     )
     return {"smoke": smoke, "cpu": cpu, "paper": paper}
 
 
-_LONG = Training(steps=5000, batch_size=64, forks=48, width=64, half_life=0.0)
-_HOURLY = Training(steps=2000, batch_size=8, forks=24, learning_rate=2e-3, half_life=0.0)
+_LONG = Training(steps=5000, batch_size=64, forks=48, width=64)
+_HOURLY = Training(steps=2000, batch_size=8, forks=24, learning_rate=2e-3)
 # Attention over a week of hours needs minutes for what the others learn in one.
 _WITHOUT_ATTENTION = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-CNN")
 M4 = _published(
@@ -164,7 +171,7 @@ ETT = _published(
 TOURISM = _published(
     SeriesConfig(
         data=Tourism(),
-        training=Training(steps=500, batch_size=16, forks=8, learning_rate=2e-3, half_life=0.0),
+        training=Training(steps=500, batch_size=16, forks=8, learning_rate=2e-3),
     ),
     SeriesConfig(data=Tourism(), training=_LONG),
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsci.data import DatasetError, read_ett, read_m4, read_tourism, split_ett
-from jaxsci.experiment import ExperimentError
+from jaxsci.experiment import ExperimentError, require_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,8 @@ class Published(ABC):
 
     def check(self) -> None:
         """Refuse to begin without the files."""
-        missing = [name for name in self.FILES if not (self.folder / name).is_file()]
-        if missing and not self.synthetic:
-            raise ExperimentError(
-                f"Expected the files of {self.NAME} in the folder {self.root}, got none named "
-                f"{', '.join(missing)}; fetch them from {self.HOME}, which this project does not ship, and "
-                "name their folder with --data.root PATH, or make's DATA=PATH."
-            )
+        if not self.synthetic:
+            require_files(self.NAME, self.root, self.FILES, source=self.HOME)
 
     def frame(self) -> pd.DataFrame:
         """The series, to their last date that is judged."""

@@ -85,22 +85,13 @@ def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
 
 def forecasters(config: SeriesConfig, seed: int) -> dict[str, Forecaster]:
     """Those that are compared, the simple ones first."""
-    t, data = config.training, config.data
+    data = config.data
     local: dict[str, Any] = {
         "horizon": data.HORIZON,
         "quantiles": config.quantiles,
         "season": data.SEASON,
     }
-    network: dict[str, Any] = local | {
-        "season": data.SEASONS,
-        "steps": t.steps,
-        "batch_size": t.batch_size,
-        "forks": t.forks,
-        "width": t.width,
-        "learning_rate": t.learning_rate,
-        "half_life": t.half_life or None,
-        "seed": seed,
-    }
+    network: dict[str, Any] = local | {"season": data.SEASONS} | config.training.options(seed)
     make: dict[str, Callable[[], Forecaster]] = {
         NAIVE: lambda: SeasonalNaive(**local),
         "ETS": lambda: ETS(**local),

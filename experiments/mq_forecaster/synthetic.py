@@ -82,7 +82,6 @@ def run_seed(config: SyntheticConfig, seed: int, out: Path) -> Rows:
 
 def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
     """Those that are compared, the simple ones first."""
-    t = config.training
     local: dict[str, Any] = {
         "horizon": config.horizon,
         "quantiles": config.quantiles,
@@ -90,15 +89,7 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
         "nonnegative": True,
     }
     pooled: dict[str, Any] = local | {"future": FUTURE, "static": STATIC}
-    network: dict[str, Any] = pooled | {
-        "steps": t.steps,
-        "batch_size": t.batch_size,
-        "forks": t.forks,
-        "width": t.width,
-        "learning_rate": t.learning_rate,
-        "half_life": t.half_life,
-        "seed": seed,
-    }
+    network: dict[str, Any] = pooled | config.training.options(seed)
     sampled: dict[str, Any] = network | {"forks": 1}
     every = {
         "seasonal naive": SeasonalNaive(**local),

@@ -24,7 +24,7 @@ from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
 SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
 STEPS = 60
-SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_pace.py"
+SCRIPT = Path(__file__).parents[1] / "mq_forecaster/scripts/neuralforecast_pace.py"
 
 
 def series() -> pd.DataFrame:

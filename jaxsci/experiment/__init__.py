@@ -8,6 +8,7 @@ from jaxsci.experiment.discovery import find_experiment as find_experiment
 from jaxsci.experiment.errors import ExperimentError as ExperimentError
 from jaxsci.experiment.experiment import Experiment as Experiment
 from jaxsci.experiment.experiment import Rows as Rows
+from jaxsci.experiment.files import require_files as require_files
 from jaxsci.experiment.generated import generate as generate
 from jaxsci.experiment.record import Record as Record
 from jaxsci.experiment.record import read_record as read_record

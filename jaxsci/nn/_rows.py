@@ -20,6 +20,11 @@ from jaxtyping import Array, Float
 from .precision import at_least_single
 
 
+def in_rows() -> bool:
+    """Whether convolutions are written so: on CPUs."""
+    return jax.default_backend() == "cpu"
+
+
 def convolve_rows(
     x: Float[Array, "*space in_channels"],
     weight: Float[Array, "*kernel in_channels out_channels"],

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
-from ._rows import convolve_rows, upsample_rows
+from ._rows import convolve_rows, in_rows, upsample_rows
 
 
 def convolve(
@@ -49,9 +49,9 @@ def convolve(
         x = jnp.pad(x, [*pad, (0, 0)], mode="wrap")
         pad = [(0, 0)] * len(kernel)
     weight = weight.astype(x.dtype)
-    if jax.default_backend() == "cpu" and min(kernel) >= upsample and stride == 1 < upsample:
+    if in_rows() and min(kernel) >= upsample and stride == 1 < upsample:
         return upsample_rows(x, weight, upsample)
-    if jax.default_backend() == "cpu" and upsample == 1:
+    if in_rows() and upsample == 1:
         return convolve_rows(x, weight, pad, stride=stride)
     axes = "DHW"[-len(kernel) :]
     y = jax.lax.conv_general_dilated(

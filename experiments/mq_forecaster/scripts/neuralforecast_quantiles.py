@@ -8,9 +8,8 @@ import json
 import sys
 import time
 
-import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
+from clock import Clock, seconds_a_step
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import MLP, NHITS
@@ -19,18 +18,6 @@ job = json.load(sys.stdin)
 frame = pd.read_csv(job["series"])
 if job["dates"]:
     frame["ds"] = pd.to_datetime(frame["ds"])
-
-
-# Of all clocks: models and their callbacks are copied before they are trained.
-times = []
-
-
-class Clock(pl.Callback):
-    """The time at the end of every step."""
-
-    def on_train_batch_end(self, *_):
-        """Note it."""
-        times.append(time.perf_counter())
 
 
 def forecaster(steps, *callbacks):
@@ -61,7 +48,7 @@ def judged(forecast):
 
 
 judged(forecaster(30, Clock()))
-steps = max(30, int(job["seconds"] / float(np.median(np.diff(times)[5:]))))
+steps = max(30, int(job["seconds"] / seconds_a_step()))
 start = time.perf_counter()
 found = judged(forecaster(steps))
 seconds = time.perf_counter() - start

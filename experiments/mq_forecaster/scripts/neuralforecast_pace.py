@@ -3,11 +3,10 @@
 # pyright: reportMissingImports=false
 import json
 import sys
-import time
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
+from clock import Clock, seconds_a_step
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import LSTM, MLP
@@ -19,20 +18,6 @@ y = 10 + rng.uniform(1, 4, (job["series"], 1)) * np.sin(2 * np.pi * t / job["sea
 y = y + rng.normal(size=y.shape)
 names = np.repeat([f"s{i:03d}" for i in range(job["series"])], job["length"])
 frame = pd.DataFrame({"unique_id": names, "ds": np.tile(t, job["series"]), "y": y.ravel()})
-
-
-# Of all clocks: models and their callbacks are copied before they are trained.
-times = []
-
-
-class Clock(pl.Callback):
-    """The time at the end of every step."""
-
-    def on_train_batch_end(self, *_):
-        """Note it."""
-        times.append(time.perf_counter())
-
-
 options = {
     "h": job["horizon"],
     "input_size": job["input"],
@@ -56,5 +41,5 @@ else:
         encoder_n_layers=1,
     )
 NeuralForecast(models=[model], freq=1).fit(frame)
-seconds = float(np.median(np.diff(times)[5:]))
+seconds = seconds_a_step()
 print(f"peer {json.dumps({'rate': job['windows'] * job['horizon'] / seconds, 'seconds': seconds})}")
