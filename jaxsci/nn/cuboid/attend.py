@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from ..dropout import Dropout, Seed
 from ..precision import at_least_single
+from ..products import small_products
 
 # Far below any score, and finite: a token that may see nothing gets numbers, which are dropped later.
 HIDDEN = -1e18
@@ -42,7 +43,7 @@ def part(
 ) -> Part:
     """Weigh one group of keys and values; queries are scaled already."""
     wide = at_least_single(q.dtype)
-    scores = jnp.einsum("...qd,...kd->...qk", q, k, preferred_element_type=wide)
+    scores = small_products(q, k, transposed=True)
     if bias is not None:
         scores = scores + bias.astype(wide)
     if seen is not None:
@@ -52,7 +53,7 @@ def part(
     weights = jnp.exp(scores - peak)
     total = weights.sum(axis=-1, keepdims=True)
     kept = dropout(weights, seed=seed).astype(v.dtype)
-    weighted = jnp.einsum("...qk,...kd->...qd", kept, v, preferred_element_type=wide)
+    weighted = small_products(kept, v)
     return Part(peak, total, weighted)
 
 

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 
 from ..dropout import Seed, derived
 
-# Numbers of one chunk's activations on a CPU: with the four times wider hidden layer they fill a few MB.
-CACHED = 2**18
+# Numbers of one chunk's activations on a CPU: with the four times wider hidden layer, and a few films at once,
+# they fill a few MB.
+CACHED = 2**16
 
 
 def chunk_count(count: int, tokens: int, width: int, chunk: int | None) -> int:
