@@ -10,6 +10,7 @@ transformation: forward and reverse derivatives of any order, `vmap`, `jit`.
 
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Shaped
@@ -48,7 +49,7 @@ mlir.register_lowering(_product, mlir.lower_fun(_multiply, multiple_results=Fals
 
 @_product.def_abstract_eval
 def _abstract(a, b, *, transposed):
-    return jax.core.ShapedArray((*a.shape[:-1], b.shape[-2 if transposed else -1]), a.dtype)
+    return ShapedArray((*a.shape[:-1], b.shape[-2 if transposed else -1]), a.dtype)
 
 
 def _first(y, a, b, *, transposed):

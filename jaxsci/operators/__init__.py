@@ -3,6 +3,7 @@
 from .anp import AttentiveNeuralProcess as AttentiveNeuralProcess
 from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
 from .earthformer import Earthformer as Earthformer
+from .earthformer import with_released_weights as with_released_weights
 from .flax import from_flax as from_flax
 from .flux_form import FluxForm as FluxForm
 from .fno import FNO as FNO

@@ -161,6 +161,10 @@ class CuboidPlan:
         """
         return _valid(self, scrambled)
 
+    def inside(self) -> Bool[np.ndarray, "count volume"] | None:
+        """Which tokens are the field's own, whatever the padding; None where all are."""
+        return _valid(dataclasses.replace(self, padding="ignore"), False)
+
     def _order(self) -> tuple[list[int], list[int]]:
         # Every axis is split in two; the six are reordered to three of blocks and three within.
         split, outer, inner = [], [], []

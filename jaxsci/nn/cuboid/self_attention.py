@@ -130,7 +130,9 @@ class CuboidSelfAttention(eqx.Module):
 
         chunks = chunk_count(plan.count, plan.volume, x.shape[-1], self.chunk)
         valid = None if shared is None else plan.valid(scrambled=self.compat is not None)
-        cuboids = (plan.cut(x), plan.regions(), valid)
+        # Zeros that can be seen are zeros after the norm, which would otherwise give them its offset.
+        inside = plan.inside() if self.padding == "zeros" else None
+        cuboids = (plan.cut(x), plan.regions(), valid, inside)
         y, seen = over_chunks(work, cuboids, chunks=chunks, seed=derived(seed, 0))
         if shared is None or self.vectors is None or vectors is None:
             return plan.join(y), None
@@ -141,8 +143,10 @@ class CuboidSelfAttention(eqx.Module):
     def _chunk(
         self, cuboids, bias, shared: Heads | None, *, seed: Seed | None
     ) -> tuple[Array, Part | None]:
-        x, regions, valid = cuboids
+        x, regions, valid, inside = cuboids
         x = self.norm(x)
+        if inside is not None:
+            x = jnp.where(jnp.asarray(inside)[..., None], x, 0)
         q, k, v = split_heads(self.qkv(x), self.heads, 3)
         q = q * scale(q)
         seen = None if regions is None else same_region(regions, regions)

@@ -58,7 +58,8 @@ def test_vmap_along_any_axis(axes):
 def test_half_precision_is_summed_in_single_precision():
     a, b = jnp.full((2, 1, 4096), 1.0, jnp.bfloat16), jnp.full((2, 4096, 1), 1.0, jnp.bfloat16)
     found = small_products(a, b)
-    assert found.dtype == jnp.float32 and float(found[0, 0, 0]) == 4096.0
+    assert found.dtype == jnp.float32
+    assert float(found[0, 0, 0]) == 4096.0
     assert jax.grad(lambda a: small_products(a, b).sum())(a).dtype == jnp.bfloat16
 
 
