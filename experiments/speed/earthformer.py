@@ -1,24 +1,37 @@
-"""What chunks of cuboids save: one axial stack of Earthformer and a training step of its N-body model.
+"""What chunks of cuboids save, and how fast Earthformer trains beside the authors' code.
 
-`python -m experiments.speed.earthformer` prints the time of value and gradient of one axial stack on films of
-10 x 32 x 32 tokens with 64 channels, worked on as a whole and in chunks, with the memory for temporaries; the
-same stack in plain torch where that is installed; and a training step of the N-body model (AdamW, dropout on).
-Medians over alternated calls.
+    python -m experiments.speed.earthformer [--peers PYTHON]
+
+prints the time of value and gradient of one axial stack on films of 10 x 32 x 32 tokens with 64 channels,
+worked on as a whole and in chunks, with the memory for temporaries; then a training step (dropout, clipping,
+AdamW) of the model released for N-body MNIST, and with an interpreter that has it the authors' own. Medians over
+alternated calls; memory is the most that a process holds, with its runtime.
 """
 
-import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+import tyro
 
-from experiments.speed.timing import alternated
+from experiments.speed.timing import alternated, median_seconds
 from jaxsci.nn import CuboidStack, self_pattern
 from jaxsci.operators import Earthformer
 
 SHAPE = (10, 32, 32)
 WIDTH = 64
+# Operations of a forecast of the N-body model: twice the multiplications with additions of its products and
+# convolutions, as in the paper.
+FORWARD = 66.7e9
+SCRIPTS = Path(__file__).parent / "scripts"
+# The scripts find this package, whatever the working directory is.
+_ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def stack(batch: int, chunk: int | None, *, exact: bool):
@@ -42,44 +55,6 @@ def stack(batch: int, chunk: int | None, *, exact: bool):
     return lambda: compiled(arrays, x), memory.temp_size_in_bytes if memory else 0
 
 
-def peer(batch: int):
-    """The same stack in plain torch, attention materialised as in the authors' code."""
-    import torch  # pyright: ignore[reportMissingImports]
-    from torch import nn  # pyright: ignore[reportMissingImports]
-
-    class Axial(nn.Module):
-        def __init__(self, axis):
-            super().__init__()
-            self.axis, length = axis, SHAPE[axis]
-            self.norms = nn.ModuleList([nn.LayerNorm(WIDTH) for _ in range(2)])
-            self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
-            self.out = nn.Linear(WIDTH, WIDTH)
-            self.bias = nn.Parameter(torch.zeros(2 * length - 1, 4))
-            index = torch.arange(length)
-            self.register_buffer("index", index[:, None] - index[None] + length - 1)
-            self.hidden = nn.Sequential(
-                nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH)
-            )
-
-        def forward(self, x):
-            lines = self.norms[0](x).movedim(1 + self.axis, -2)
-            q, k, v = self.qkv(lines).unflatten(-1, (3, 4, -1)).movedim(-3, 0).transpose(-2, -3)
-            scores = q @ k.transpose(-1, -2) / 4 + self.bias[self.index].movedim(-1, 0)
-            lines = (scores.softmax(-1) @ v).transpose(-2, -3).flatten(-2)
-            x = x + self.out(lines).movedim(-2, 1 + self.axis)
-            return x + self.hidden(self.norms[1](x))
-
-    torch.set_num_threads(2)
-    layers = nn.Sequential(*(Axial(axis) for axis in range(3)))
-    x = torch.randn(batch, *SHAPE, WIDTH, requires_grad=True)
-
-    def call():
-        layers.zero_grad()
-        (layers(x) ** 2).mean().backward()
-
-    return call
-
-
 def training_step(batch: int):
     """A compiled training step of the N-body model."""
     model = Earthformer.preset("nbody", key=jax.random.key(0), compat=None)
@@ -87,7 +62,6 @@ def training_step(batch: int):
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=1e-5))
     x, y = jax.random.uniform(jax.random.key(1), (2, batch, *model.shape_in))
 
-    @jax.jit
     def step(arrays, state):
         def loss(arrays):
             keys = jax.random.split(jax.random.key(2), batch)
@@ -99,29 +73,94 @@ def training_step(batch: int):
         return value, optax.apply_updates(arrays, updates), state
 
     state = optimizer.init(arrays)
-    return lambda: step(arrays, state)
+    compiled = jax.jit(step).lower(arrays, state).compile()
+    return lambda: compiled(arrays, state)
 
 
-def main(batches: tuple[int, ...] = (1, 4), repeats: int = 9) -> None:
-    """The stack at each batch size, then the training step."""
+class Worker:
+    """A process that takes one training step whenever it is told to; memory is that of a process."""
+
+    def __init__(self, python: str, script: str, *arguments: int):
+        command = [python, str(SCRIPTS / script), *map(str, arguments)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_ENVIRONMENT
+        )
+        if self._line() != "ready":
+            sys.exit(f"{' '.join(command)} did not start")
+
+    def step(self) -> tuple[float, float]:
+        """Seconds of a step, and the most megabytes so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        seconds, megabytes = map(float, self._line().split())
+        return seconds, megabytes
+
+    def close(self) -> None:
+        """No more steps."""
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def beside(batch: int, peers: str, repeats: int) -> None:
+    """Print seconds a step and memory of ours and, with an interpreter that has it, of the authors' model."""
+    workers = {"ours": Worker(sys.executable, "earthformer_ours.py", batch)}
+    if peers:
+        threads = len(os.sched_getaffinity(0))
+        workers["theirs"] = Worker(peers, "earthformer_original.py", batch, threads)
+    turns = [[worker.step() for worker in workers.values()] for _ in range(repeats)]
+    for worker in workers.values():
+        worker.close()
+    seconds = np.median([[time for time, _ in turn] for turn in turns], axis=0)
+    megabytes = [most for _, most in turns[-1]]
+    for name, time, most in zip(workers, seconds, megabytes, strict=True):
+        rate = 3 * batch * FORWARD / time / 1e9
+        print(
+            f"N-body model, batch {batch}, {name:6s} {time:6.2f} s a step, {1 / time:6.3f} steps/s, "
+            f"{rate:4.0f} GFLOP/s, {most:6.0f} MB",
+            flush=True,
+        )
+    if peers:
+        print(
+            f"N-body model, batch {batch}: {seconds[1] / seconds[0]:.2f} times as fast, "
+            f"{megabytes[0] / megabytes[1]:.2f} of the memory",
+            flush=True,
+        )
+
+
+def peak_rate() -> float:
+    """Operations a second of a large matrix product, as what the machine can do at most."""
+    a = jnp.ones((2048, 2048))
+    return 2 * 2048**3 / median_seconds(jax.jit(jnp.matmul), a, a)
+
+
+def main(batches: tuple[int, ...] = (1, 4), repeats: int = 5, peers: str = "") -> None:
+    """The stack at each batch size, then the training step.
+
+    Args:
+        batches: films a step.
+        repeats: measurements of each.
+        peers: interpreter that has torch, einops and the authors' package `earthformer`; "" for our side alone.
+    """
     for batch in batches:
         cases = {
             "whole": stack(batch, 10**9, exact=False),
             "chunks": stack(batch, None, exact=False),
             "chunks, exact GELU": stack(batch, None, exact=True),
         }
-        calls = {name: call for name, (call, _) in cases.items()}
-        if importlib.util.find_spec("torch"):
-            calls["torch"] = peer(batch)
-        seconds = alternated(list(calls.values()), repeats=repeats)
-        for name, taken in zip(calls, seconds, strict=True):
-            memory = f"{cases[name][1] / 1e6:8.0f} MB" if name in cases else ""
+        seconds = alternated([call for call, _ in cases.values()], repeats=repeats)
+        for (name, (_, memory)), taken in zip(cases.items(), seconds, strict=True):
             print(
-                f"axial stack, batch {batch}, {name:20s} {1e3 * taken:8.0f} ms {memory}", flush=True
+                f"axial stack, batch {batch}, {name:20s} {1e3 * taken:8.0f} ms {memory / 1e6:8.0f} MB",
+                flush=True,
             )
-    (taken,) = alternated([training_step(1)], repeats=3)
-    print(f"N-body model, training step, batch 1 {taken:8.2f} s")
+    print(f"a matrix product of 2048 x 2048: {peak_rate() / 1e9:.0f} GFLOP/s", flush=True)
+    for batch in batches:
+        beside(batch, peers, repeats)
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -72,6 +72,8 @@ def products(jaxpr):
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             total += out * math.prod(equation.invars[0].aval.shape[i] for i in contracted)
+        elif equation.primitive.name == "small_products":
+            total += out * equation.invars[0].aval.shape[-1]
         elif equation.primitive.name == "conv_general_dilated":
             total += out * math.prod(equation.invars[1].aval.shape[:3])
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_jaxpr):

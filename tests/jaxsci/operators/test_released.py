@@ -143,7 +143,6 @@ CASES = {
 
 def original(name: str):
     """A module of the authors' code, without what their package imports beside it."""
-    pytest.importorskip("torch")
     pytest.importorskip("einops")
     spec = importlib.machinery.PathFinder.find_spec("earthformer")
     if spec is None or spec.origin is None:
@@ -157,8 +156,7 @@ def original(name: str):
 
 def theirs(ours: dict, options: dict):
     """The authors' model of the sizes of ours, with weights that are not small."""
-    import torch
-
+    torch = pytest.importorskip("torch")
     unet = "auxiliary" in ours
     module = original("cuboid_transformer_unet_dec" if unet else "cuboid_transformer")
     make = module.CuboidTransformerAuxModel if unet else module.CuboidTransformerModel
@@ -189,8 +187,7 @@ def theirs(ours: dict, options: dict):
 def test_the_authors_weights_give_the_authors_forecast(name):
     ours, options = CASES[name]
     peer = theirs(ours, options)
-    import torch
-
+    torch = pytest.importorskip("torch")
     weights = {key: value.numpy() for key, value in peer.state_dict().items()}
     model = with_released_weights(Earthformer(**ours, compat="earthformer", key=KEY), weights)
     random = np.random.default_rng(0)

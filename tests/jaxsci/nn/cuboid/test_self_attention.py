@@ -173,7 +173,7 @@ def test_shifting_is_rolling_where_nothing_is_masked():
     plan = CuboidPlan((2, 4, 4), attention.cuboid)
     still = CuboidPlan((2, 4, 4), Cuboid((1, 2, 2)))
     bias = jnp.zeros((2, 4, 4))
-    chunk = jax.jit(lambda cut: attention._chunk((cut, None, None), bias, None, seed=None)[0])
+    chunk = jax.jit(lambda cut: attention._chunk((cut, None, None, None), bias, None, seed=None)[0])
     rolled = still.join(chunk(still.cut(jnp.roll(x, (-1, -1), (1, 2)))))
     np.testing.assert_array_equal(plan.join(chunk(plan.cut(x))), jnp.roll(rolled, (1, 1), (1, 2)))
 

@@ -1,0 +1,18 @@
+"""Training steps of our Earthformer as released for N-body MNIST; one step a line of standard input."""
+
+import sys
+import time
+
+import jax
+from peak import Peak
+
+from experiments.speed.earthformer import training_step
+
+step = training_step(int(sys.argv[1]))
+jax.block_until_ready(step())
+peak = Peak()
+print("ready", flush=True)
+for _ in sys.stdin:
+    start = time.perf_counter()
+    jax.block_until_ready(step())
+    print(time.perf_counter() - start, peak.megabytes(), flush=True)
