@@ -4,8 +4,8 @@
 
 prints the time of value and gradient of one axial stack on films of 10 x 32 x 32 tokens with 64 channels,
 worked on as a whole and in chunks, with the memory for temporaries; then a training step (dropout, clipping,
-AdamW) of the model released for N-body MNIST, and with an interpreter that has it the authors' own. Medians over
-alternated calls; memory is the most that a process holds, with its runtime.
+AdamW) of the model released for N-body MNIST, and with an interpreter that has it the authors' own. Medians
+over alternated calls; memory is the most that a process holds, with its runtime.
 """
 
 import os
