@@ -5,9 +5,9 @@ r"""Convolutions as sums of matrix products, for CPUs.
 XLA on a CPU runs a convolution, or its gradient, 13 to 45 times slower inside a loop than outside of one
 (github.com/jax-ml/jax/issues/12868). Recurrent networks and training loops are loops, and a layer cannot know
 whether it is in one. These products take the same time everywhere: in loops a 12th to a 27th of the
-convolution's, outside up to twice as much (`python -m experiments.speed.convolution`). Neighbours along the last
-axis are gathered, those along the others are summed over, so that copies take k times the memory of x and not k²
-times; they are formed again for the gradient.
+convolution's, outside up to twice as much (`python -m experiments.speed.convolution`). Neighbours along the
+last axis are gathered, those along the others are summed over, so that copies take k times the memory of x and
+not k² times; they are formed again for the gradient.
 """
 
 import itertools
