@@ -131,7 +131,8 @@ def test_memory_of_axial_attention_grows_with_the_tokens(axis):
 @pytest.mark.slow
 def test_memory_of_full_attention_grows_with_their_square():
     """What the test above would see if scores of all tokens existed at once."""
-    assert slope("full", [(4, 8, 8 * 2**i) for i in range(3)]) > 1.6
+    # Below two, as at some sizes the compiler lives with one array of scores less.
+    assert slope("full", [(4, 8, 8 * 2**i) for i in range(4)]) > 1.4
 
 
 SMALL = {"shape_in": (3, 2, 9, 8), "shape_out": (2, 1, 9, 8), "base": 8, "heads": 2}
