@@ -66,7 +66,8 @@ def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
     found: dict[str, pd.DataFrame] = {}
     rows: dict[str, dict[str, float]] = {}
     for name in config.models:
-        found[name], seconds = cross_validated(config, name, 0 if name in SEEDLESS else seed)
+        judge = _shared if name in SEEDLESS else cross_validated
+        found[name], seconds = judge(config, name, 0 if name in SEEDLESS else seed)
         rows[name] = {"seconds": seconds}
     for name in PEERS if interpreter(config) else ():
         found[name], seconds = peer(config, name, frame, seed, out)
@@ -85,15 +86,16 @@ def run_seed(config: SeriesConfig, seed: int, out: Path) -> Rows:
     return rows
 
 
-@functools.cache
 def cross_validated(config: SeriesConfig, name: str, seed: int) -> tuple[pd.DataFrame, float]:
-    """Forecasts of one forecaster and the seconds that they took; the same again for the same seed."""
+    """Forecasts of one forecaster, and the seconds that they took."""
     data = config.data
+    frame, judged = data.frame(), forecaster(config, name, seed)
     start = time.perf_counter()
-    forecast = forecaster(config, name, seed).cross_validate(
-        data.frame(), windows=data.windows, step=data.step
-    )
+    forecast = judged.cross_validate(frame, windows=data.windows, step=data.step)
     return forecast, time.perf_counter() - start
+
+
+_shared = functools.cache(cross_validated)
 
 
 def forecaster(config: SeriesConfig, name: str, seed: int) -> Forecaster:

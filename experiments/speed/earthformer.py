@@ -9,6 +9,7 @@ over alternated calls; memory is the most that a process holds, with its runtime
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +28,9 @@ from jaxsci.operators import Earthformer
 SHAPE = (10, 32, 32)
 WIDTH = 64
 # Operations of a forecast of the N-body model: twice the multiplications with additions of its products and
-# convolutions, as in the paper.
+# convolutions, which are what the paper counts. Those of a training step are three times as many.
 FORWARD = 66.7e9
-SCRIPTS = Path(__file__).parent / "scripts"
-# The scripts find this package, whatever the working directory is.
-_ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+SCRIPT = Path(__file__).parent / "scripts" / "earthformer_original.py"
 
 
 def stack(batch: int, chunk: int | None, *, exact: bool):
@@ -55,35 +54,40 @@ def stack(batch: int, chunk: int | None, *, exact: bool):
     return lambda: compiled(arrays, x), memory.temp_size_in_bytes if memory else 0
 
 
-def training_step(batch: int):
-    """A compiled training step of the N-body model."""
-    model = Earthformer.preset("nbody", key=jax.random.key(0), compat=None)
+def training_step(batch: int, compat: str):
+    """Training steps of the N-body model, one a call, as published (with the exact GELU) or as we have it."""
+    model = Earthformer.preset("nbody", key=jax.random.key(0), compat=compat or None)
     arrays, rest = eqx.partition(model, eqx.is_inexact_array)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=1e-5))
     x, y = jax.random.uniform(jax.random.key(1), (2, batch, *model.shape_in))
 
-    def step(arrays, state):
+    def step(arrays, state, key):
+        key, own = jax.random.split(key)
+
         def loss(arrays):
-            keys = jax.random.split(jax.random.key(2), batch)
+            keys = jax.random.split(own, batch)
             forecast = jax.vmap(lambda film, k: eqx.combine(arrays, rest)(film, key=k))(x, keys)
             return jnp.mean((forecast - y) ** 2)
 
-        value, gradient = jax.value_and_grad(loss)(arrays)
-        updates, state = optimizer.update(gradient, state, arrays)
-        return value, optax.apply_updates(arrays, updates), state
+        updates, state = optimizer.update(jax.grad(loss)(arrays), state, arrays)
+        return optax.apply_updates(arrays, updates), state, key
 
-    state = optimizer.init(arrays)
-    compiled = jax.jit(step).lower(arrays, state).compile()
-    return lambda: compiled(arrays, state)
+    now = [arrays, optimizer.init(arrays), jax.random.key(2)]
+    compiled = jax.jit(step, donate_argnums=(0, 1, 2)).lower(*now).compile()
+
+    def call():
+        now[:] = compiled(*now)
+        return now
+
+    return call
 
 
 class Worker:
     """A process that takes one training step whenever it is told to; memory is that of a process."""
 
-    def __init__(self, python: str, script: str, *arguments: int):
-        command = [python, str(SCRIPTS / script), *map(str, arguments)]
+    def __init__(self, *command: str):
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_ENVIRONMENT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         if self._line() != "ready":
             sys.exit(f"{' '.join(command)} did not start")
@@ -107,10 +111,10 @@ class Worker:
 
 def beside(batch: int, peers: str, repeats: int) -> None:
     """Print seconds a step and memory of ours and, with an interpreter that has it, of the authors' model."""
-    workers = {"ours": Worker(sys.executable, "earthformer_ours.py", batch)}
+    ours = (sys.executable, "-m", "experiments.speed.scripts.earthformer_ours", str(batch))
+    workers = {"ours": Worker(*ours, ""), "ours, exact GELU": Worker(*ours, "earthformer")}
     if peers:
-        threads = len(os.sched_getaffinity(0))
-        workers["theirs"] = Worker(peers, "earthformer_original.py", batch, threads)
+        workers["theirs"] = Worker(peers, str(SCRIPT), str(batch), str(os.cpu_count()))
     turns = [[worker.step() for worker in workers.values()] for _ in range(repeats)]
     for worker in workers.values():
         worker.close()
@@ -118,15 +122,12 @@ def beside(batch: int, peers: str, repeats: int) -> None:
     megabytes = [most for _, most in turns[-1]]
     for name, time, most in zip(workers, seconds, megabytes, strict=True):
         rate = 3 * batch * FORWARD / time / 1e9
+        beside = ""
+        if peers:
+            beside = f", {seconds[-1] / time:.2f} times as fast with {most / megabytes[-1]:.2f} of the memory"
         print(
-            f"N-body model, batch {batch}, {name:6s} {time:6.2f} s a step, {1 / time:6.3f} steps/s, "
-            f"{rate:4.0f} GFLOP/s, {most:6.0f} MB",
-            flush=True,
-        )
-    if peers:
-        print(
-            f"N-body model, batch {batch}: {seconds[1] / seconds[0]:.2f} times as fast, "
-            f"{megabytes[0] / megabytes[1]:.2f} of the memory",
+            f"N-body model, batch {batch}, {name:16s} {time:6.2f} s a step, {1 / time:6.3f} steps/s, "
+            f"{rate:4.0f} GFLOP/s, {most:6.0f} MB{beside}",
             flush=True,
         )
 
@@ -145,6 +146,8 @@ def main(batches: tuple[int, ...] = (1, 4), repeats: int = 5, peers: str = "") -
         repeats: measurements of each.
         peers: interpreter that has torch, einops and the authors' package `earthformer`; "" for our side alone.
     """
+    if peers and not shutil.which(peers):
+        sys.exit(f"Expected an interpreter at {peers}, got none; correct --peers, or leave it out.")
     for batch in batches:
         cases = {
             "whole": stack(batch, 10**9, exact=False),

@@ -4,8 +4,8 @@ r"""Products of many small matrices whose gradients are as fast as they are, on 
 
 XLA on a CPU multiplies many small matrices two to ten times slower where the first is transposed, as it is in
 the second gradient, and folds transpositions into products where it can. So these products are a primitive of
-our own, whose second gradient copies the transposed matrices first. It is bilinear, and stays so under every
-transformation: forward and reverse derivatives of any order, `vmap`, `jit`.
+our own, whose second gradient copies the transposed matrices first. It is bilinear, and stays so under `jit`,
+`vmap` and forward and reverse derivatives of any order.
 """
 
 import jax
@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float
 
 from .precision import at_least_single
 
 
 def small_products(
-    a: Shaped[Array, "*batch m k"], b: Shaped[Array, "*shared _ _"], *, transposed: bool = False
-) -> Shaped[Array, "*_batch m n"]:
+    a: Float[Array, "*batch m k"], b: Float[Array, "*shared _ _"], *, transposed: bool = False
+) -> Float[Array, "*_batch m n"]:
     """The products a b of many small matrices, or a bᵀ, summed in single precision at least.
 
     Args:
@@ -31,11 +31,16 @@ def small_products(
     """
     wide = at_least_single(jnp.result_type(a, b))
     many = a.ndim > 2 and a.shape[:-2] == b.shape[:-2]
-    # In a mesh's context types say how arrays lie on it, which is JAX's own to work out.
-    if jax.default_backend() != "cpu" or not many or not jax.sharding.get_abstract_mesh().empty:
+    if jax.default_backend() != "cpu" or not many or _on_mesh(a, b):
         b = jnp.swapaxes(b, -1, -2) if transposed else b
         return jnp.matmul(a, b, preferred_element_type=wide)
     return _product.bind(a.astype(wide), b.astype(wide), transposed=transposed)
+
+
+def _on_mesh(*arrays: Array) -> bool:
+    """Whether types say how arrays lie on a mesh, which is JAX's own to work out."""
+    meshes = [jax.sharding.get_abstract_mesh(), *(jax.typeof(a).sharding.mesh for a in arrays)]
+    return not all(mesh.empty for mesh in meshes)
 
 
 def _multiply(a, b, *, transposed):
@@ -49,6 +54,11 @@ mlir.register_lowering(_product, mlir.lower_fun(_multiply, multiple_results=Fals
 
 @_product.def_abstract_eval
 def _abstract(a, b, *, transposed):
+    inner = b.shape[-1 if transposed else -2]
+    if a.shape[-1] != inner:
+        raise TypeError(
+            f"small_products expected factors that fit, got {a.shape[-1]} columns and {inner} rows."
+        )
     return ShapedArray((*a.shape[:-1], b.shape[-2 if transposed else -1]), a.dtype)
 
 

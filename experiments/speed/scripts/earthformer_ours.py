@@ -4,11 +4,11 @@ import sys
 import time
 
 import jax
-from peak import Peak
 
 from experiments.speed.earthformer import training_step
+from experiments.speed.scripts.peak import Peak
 
-step = training_step(int(sys.argv[1]))
+step = training_step(int(sys.argv[1]), sys.argv[2])
 jax.block_until_ready(step())
 peak = Peak()
 print("ready", flush=True)

@@ -81,8 +81,14 @@ def with_released_weights(model: Earthformer, weights: Mapping[str, Any]) -> Ear
         weights: arrays by the names of the authors' code.
 
     Raises:
-        ValueError: weights that are missing, left over, or of another shape.
+        ValueError: a model that does not compute what their code does, or weights that are missing, left over,
+            of another shape or not finite.
     """
+    if model.encoder.levels[0][0].attentions[0].compat is None:
+        raise ValueError(
+            "with_released_weights expected a model with compat='earthformer', got compat=None, which "
+            "forecasts something else from the same weights; leave compat out of the call of `preset`."
+        )
     # A stem of one stage has two kinds of names.
     staged = not any(name.startswith("initial_encoder.conv_block.") for name in weights)
     arrays, rest = eqx.partition(model, eqx.is_inexact_array)
@@ -94,7 +100,8 @@ def with_released_weights(model: Earthformer, weights: Mapping[str, Any]) -> Ear
     if missing or beside:
         raise ValueError(
             f"with_released_weights expected the weights of this model, got {len(missing)} missing "
-            f"{missing[:3]} and {len(beside)} left over {beside[:3]}; build the preset of that checkpoint."
+            f"{missing[:3]} and {len(beside)} left over {beside[:3]}; build the preset of that checkpoint, and "
+            "give its names without a prefix."
         )
     found = [
         _fitted(name, weights[name], leaf) for name, (_, leaf) in zip(names, leaves, strict=True)
@@ -106,6 +113,11 @@ def _fitted(name: str, value: Any, leaf: Array) -> Array:
     """One array in the layout of ours."""
     value = np.asarray(value)
     shape = value.shape
+    if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
+        raise ValueError(
+            f"with_released_weights expected finite real numbers for {name}, got {value.dtype} with "
+            f"{np.count_nonzero(~np.isfinite(value))} that are not finite; read the checkpoint again."
+        )
     # Convolutions have their channels first in torch.
     value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
     if "_embed." in name:
