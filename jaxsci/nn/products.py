@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import AxisType
 from jaxtyping import Array, Float
 
 from .precision import at_least_single
@@ -40,7 +41,7 @@ def small_products(
 def _on_mesh(*arrays: Array) -> bool:
     """Whether types say how arrays lie on a mesh, which is JAX's own to work out."""
     meshes = [jax.sharding.get_abstract_mesh(), *(jax.typeof(a).sharding.mesh for a in arrays)]
-    return not all(mesh.empty for mesh in meshes)
+    return any(kind != AxisType.Auto for mesh in meshes for kind in mesh.axis_types)
 
 
 def _multiply(a, b, *, transposed):
