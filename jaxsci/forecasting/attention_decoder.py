@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..nn.perceptron import Perceptron, linear
+from ..nn.products import small_products
 from .decoders import AbstractDecoder
 from .series import Series, ahead
 
@@ -182,13 +183,15 @@ class AttentionDecoder(AbstractDecoder):
         keys, values = (linear(layer, place) for layer in (self.keys, self.values))
 
         def split(x):
-            return x.reshape(*x.shape[:-1], self.heads, -1)
+            """Heads in front, and all targets of all dates as one axis."""
+            return x.reshape(-1, self.heads, x.shape[-1] // self.heads).swapaxes(0, 1)
 
         query, keys, values = split(asked), split(keys), split(values)
-        scores = jnp.einsum("dhne,sne->dnhs", query, keys) / math.sqrt(keys.shape[-1])
-        weights = _softmax(scores, seen[:, None, None, :])
-        attended = jnp.einsum("dnhs,sne->dhne", weights, values)
-        attended = attended.reshape(*attended.shape[:2], -1)
+        scores = small_products(query, keys, transposed=True) / math.sqrt(keys.shape[-1])
+        scores = scores.reshape(self.heads, dates, self.horizon, count)
+        weights = _softmax(scores, seen[:, None, :]).reshape(self.heads, -1, count)
+        attended = small_products(weights, values).swapaxes(0, 1)
+        attended = attended.reshape(dates, self.horizon, -1).astype(asked.dtype)
         return jax.nn.gelu(linear(self.mix, jnp.concatenate([attended, asked], -1)))
 
     def attend_back(
@@ -227,8 +230,9 @@ class AttentionDecoder(AbstractDecoder):
         # A forecast attends to itself in any case, so that there is always something to attend to.
         before = jnp.stack([made[count - dates - k : count - k] | (k == 0) for k in backs], -1)
         seen = jnp.asarray(inside) & before[:, None]
-        scores = jnp.einsum("dhe,dhje->dhj", query, keys) / math.sqrt(query.shape[-1])
-        return jnp.einsum("dhj,dhje->dhe", _softmax(scores, seen), values)
+        scores = small_products(query[:, :, None], keys, transposed=True)[:, :, 0]
+        weights = _softmax(scores / math.sqrt(query.shape[-1]), seen)
+        return small_products(weights[:, :, None], values)[:, :, 0].astype(query.dtype)
 
     def __call__(
         self,
