@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from .style import Series, appearance, as_axis, as_series, label, new_axes, style
+from .style import Series, appearance, as_axis, as_series, label, legend, new_axes, style
 
 
 def score_by_lead(
@@ -48,5 +49,7 @@ def score_by_lead(
             values = as_series("score_by_lead", f"the score of {name!r}", score, leads.size)
             axes.plot(leads, values, label=name, marker="o", markersize=3, **appearance(index))
         axes.set(xlabel=label("lead time", time_unit), ylabel=label(quantity, unit), title=title)
-        axes.legend()
+        if np.all(leads == np.round(leads)):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend(axes)
     return axes

@@ -80,7 +80,8 @@ def new_grid(
     """Rows of equal axes on a figure of their own, each so many inches wide, for pictures."""
     size = (width * columns + 2.0, width * aspect * rows + 0.5)
     with style():
-        figure = _Figure(figsize=size, layout="constrained")
+        # Made for axes of one shape: otherwise the names of rows may be cut off.
+        figure = _Figure(figsize=size, layout="compressed")
         axes = figure.subplots(rows, columns, squeeze=False)
     return [list(row) for row in axes]
 
