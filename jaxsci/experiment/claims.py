@@ -33,6 +33,10 @@ class Value:
     row: str
     metric: str
 
+    def within(self, rows: Rows) -> bool:
+        """Whether the rows have it."""
+        return self.metric in rows.get(self.row, {})
+
     def of(self, rows: Rows) -> float:
         """The number in the rows of one seed.
 
@@ -52,6 +56,10 @@ class Ratio:
 
     numerator: Value
     denominator: Value
+
+    def within(self, rows: Rows) -> bool:
+        """Whether the rows have both."""
+        return self.numerator.within(rows) and self.denominator.within(rows)
 
     def of(self, rows: Rows) -> float:
         """The ratio in the rows of one seed; not finite where the denominator is zero."""

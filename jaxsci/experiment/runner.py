@@ -66,7 +66,7 @@ def run(
 
     Raises:
         ExperimentError: for results of another configuration, files that are cut short, a result
-            without its baseline, or claims that do not fit the results.
+            without its baseline, or claims that do not fit the results of a preset as it is.
     """
     standard = experiment.preset(preset)
     config = standard if config is None else config
@@ -94,6 +94,13 @@ def run(
         seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
         for seed in config.seeds
     }
+    if overridden(standard, config):
+        # Of other settings than the preset's, such as fewer forecasters, not every claim can be judged.
+        fitting = tuple(c for c in claims if all(c.quantity.within(r) for r in rows.values()))
+        if len(fitting) < len(claims):
+            left = plural(len(claims) - len(fitting), "claim")
+            report(f"{left} left out, on rows that this configuration does not have")
+        claims = fitting
     outcome = Outcome(folder, config, rows, judge(claims, rows))
     _write_tables(outcome, title=describe(experiment, preset, config))
     if experiment.figures is not None:

@@ -44,6 +44,25 @@ def test_finished_seeds_are_skipped_and_seeds_can_be_added(make, results, toy):
     assert second.results[1] == first.results[1]
 
 
+def test_claims_on_rows_that_other_settings_lack_are_left_out_and_counted(make, results, toy):
+    def run_seed(config, seed, out):
+        rows = toy.rows_of(config, seed, out)
+        return rows if config.rate == 0.1 else {"solver": rows["solver"]}
+
+    number = {"row": "solver", "metric": "error"}
+    alone = toy.claim(name="small", quantity=number, tolerance={"at_most": 1})
+    experiment, lines = make(run_seed=run_seed, claims=[toy.claim(), alone]), []
+    outcome = run(experiment, "cpu", toy.Config(rate=0.2), results=results, report=lines.append)
+    assert [verdict.claim for verdict in outcome.verdicts] == ["small"]
+    assert lines[-1] == "1 claim left out, on rows that this configuration does not have"
+
+
+def test_claims_on_rows_that_a_preset_lacks_are_errors(make, results, toy):
+    experiment = make(run_seed=lambda *_: {"solver": {"error": 0.1}}, claims=[toy.claim()])
+    with pytest.raises(ExperimentError, match="the row of a claim out of solver, got 'FNO'"):
+        run(experiment, "cpu", results=results)
+
+
 def test_an_interrupted_seed_resumes_in_its_folder(make, results):
     def run_seed(config, seed, out):
         counter = out / "steps"
