@@ -161,21 +161,47 @@ def _check_kind(dates: pd.Series) -> None:
     )
 
 
+# Stretches of a series that are looked at for its spacing.
+_TRIED = 300
+
+
 def _inferred(dates: pd.Series, groups: pd.Series) -> str:
     """The spacing of the longest series that has one."""
     lengths = groups.value_counts()
     candidates = [dates, *(dates[groups == name] for name in lengths.index[:3])]
     for candidate in candidates:
-        line = pd.DatetimeIndex(candidate.unique()).sort_values()
-        if line.size < 3:
-            continue
-        with warnings.catch_warnings():
-            # pandas warns that a later version will return an offset; either will do.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            spacing = pd.infer_freq(line)
+        spacing = _spacing(pd.DatetimeIndex(candidate.unique()).sort_values())
         if spacing is not None:
-            return str(getattr(spacing, "freqstr", spacing))
+            return spacing
+    # Where dates are missing in each of these, a stretch without gaps tells, if all dates agree with it.
+    every = pd.DatetimeIndex(dates.unique()).sort_values()
+    for size in (8, 5, 3):
+        for candidate in candidates[1:]:
+            line = pd.DatetimeIndex(candidate.unique()).sort_values()
+            for start in range(min(line.size - size + 1, _TRIED)):
+                spacing = _spacing(line[start : start + size])
+                if spacing is not None and _fits(every, spacing):
+                    return spacing
     raise ValueError(
-        f"Calendar expected a series of at least 3 equally spaced dates to infer the spacing from, got none "
-        f"among {lengths.size} series; pass freq, as in freq='D'."
+        "Calendar expected 3 dates in a row, of one of the longest series, whose spacing all others fit, got "
+        f"none among {lengths.size} series; name the spacing when the forecaster is built, as in freq='D'."
     )
+
+
+def _spacing(line: pd.DatetimeIndex) -> str | None:
+    """The spacing of dates without gaps, if there is one."""
+    if line.size < 3:
+        return None
+    with warnings.catch_warnings():
+        # pandas warns that a later version will return an offset; either will do.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        spacing = pd.infer_freq(line)
+    return None if spacing is None else str(getattr(spacing, "freqstr", spacing))
+
+
+def _fits(every: pd.DatetimeIndex, spacing: str) -> bool:
+    """Whether all dates are on the calendar of this spacing that begins with the first one."""
+    line = pd.date_range(every[0], every[-1], freq=spacing)
+    if line.size == 0 or line[0] != every[0]:
+        return False
+    return bool(np.isin(every.to_numpy(), line.to_numpy()).all())

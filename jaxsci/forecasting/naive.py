@@ -39,7 +39,8 @@ class LocalForecaster(Forecaster):
                         f"{type(self).__name__} expected at least one known target in every "
                         "series, got none in "
                         f"{name!r} up to {panel.dates(np.array([column]))[i, 0]}; forecast new "
-                        "series with a model that learns from the others, such as MQCNN."
+                        "series with a model that learns from the others, such as MQCNN, or leave "
+                        "them out."
                     )
                 values[i, k] = self._local(y, observed)
         return values
@@ -82,8 +83,9 @@ def repeated(y: np.ndarray, season: int, horizon: int, levels) -> np.ndarray:
     """Quantiles ``(horizon, quantiles)`` of the last season again."""
     h = np.arange(1, horizon + 1)
     cycles = -(-h // season)
-    # With less than a season of history, the nearest dates that there are.
-    index = np.clip(len(y) - 1 + h - season * cycles, 0, len(y) - 1)
+    index = len(y) - 1 + h - season * cycles
+    # With less than a season of history, the last value for the dates that have none before.
+    index = np.where(index < 0, len(y) - 1, index)
     return gaussian(y[index], _spread(y, season) * np.sqrt(cycles), levels)
 
 

@@ -334,8 +334,15 @@ def _joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.D
 
 
 def _first_known(frame: pd.DataFrame, names: Sequence[str], series: np.ndarray) -> pd.DataFrame:
-    """For each series, in the order of its number, the first value of each column that is not missing."""
-    return pd.DataFrame(frame[list(names)].groupby(series).first())
+    """For each series, in the order of its number, the one value of each column that is not missing."""
+    groups = frame[list(names)].groupby(series)
+    for name in names:
+        if (groups[name].nunique().to_numpy() > 1).any():
+            raise ValueError(
+                f"Schema expected one value of the static covariate {name!r} for each series, got several for "
+                "some; declare it in past= or future=."
+            )
+    return pd.DataFrame(groups.first())
 
 
 def _stacked(codes: list[np.ndarray], rows: int) -> np.ndarray:

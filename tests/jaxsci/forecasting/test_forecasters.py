@@ -182,6 +182,14 @@ def test_seasonal_naive_repeats_the_last_season():
     assert forecast.ds.tolist() == [6, 7, 8, 9]
 
 
+def test_seasonal_naive_of_less_than_a_season_goes_on_with_the_last_value():
+    days = pd.date_range("2024-01-01", periods=4)
+    frame = pd.DataFrame({"unique_id": "a", "ds": days, "y": [5.0, 6.0, 7.0, 8.0]})
+    naive = SeasonalNaive(horizon=8, quantiles=(0.5,), season=7).fit(frame)
+    expected = [8.0, 8.0, 8.0, 5.0, 6.0, 7.0, 8.0, 8.0]
+    np.testing.assert_allclose(naive.predict(frame)["0.5"], expected)
+
+
 def test_drift_goes_on():
     frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(5), "y": 2.0 * np.arange(5)})
     forecast = Drift(horizon=2, quantiles=(0.1, 0.9)).fit(frame).predict(frame)

@@ -43,6 +43,27 @@ def test_calendars_count_dates_of_any_spacing(freq):
     )
 
 
+@pytest.mark.parametrize("freq", ["h", "D", "MS", "B"])
+def test_missing_dates_do_not_hide_the_spacing(freq):
+    dates = pd.Series(pd.date_range("2020-03-02", periods=40, freq=freq)).drop([7, 8, 20, 33])
+    calendar = Calendar.of(dates, pd.Series(["a"] * 40)[dates.index], None)
+    assert calendar.spacing == freq
+    np.testing.assert_array_equal(calendar.positions(dates), dates.index)
+
+
+def test_dates_without_a_common_spacing_are_refused():
+    days = ["2020-01-01", "2020-01-02", "2020-01-05", "2020-01-06 01:30"]
+    dates = pd.Series([pd.Timestamp(day) for day in days])
+    with pytest.raises(ValueError, match=r"Calendar expected 3 dates in a row.*freq='D'"):
+        Calendar.of(dates, pd.Series(["a"] * 4), None)
+
+
+def test_static_covariates_that_change_are_refused(frame):
+    changed = frame.assign(event=np.arange(len(frame)) % 2)
+    with pytest.raises(ValueError, match=r"one value of the static covariate 'event'.*future="):
+        schema(changed, static=("event",))
+
+
 def test_calendar_features_repeat_with_their_cycle():
     calendar = Calendar(pd.Timestamp("2020-01-01"), "h")
     features = calendar.features(np.arange(24 * 14), ())
