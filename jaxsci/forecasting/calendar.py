@@ -201,7 +201,7 @@ def _spacing(line: pd.DatetimeIndex) -> str | None:
 
 def _fits(every: pd.DatetimeIndex, spacing: str) -> bool:
     """Whether all dates are on the calendar of this spacing that begins with the first one."""
-    line = pd.date_range(every[0], every[-1], freq=spacing)
-    if line.size == 0 or line[0] != every[0]:
+    line = pd.date_range(every.min(), every.max(), freq=spacing)
+    if line.size == 0 or line.min() != every.min():
         return False
     return bool(np.isin(every.to_numpy(), line.to_numpy()).all())
