@@ -121,6 +121,7 @@ format: $(INSTALLED) ## Format the code and mend what can be mended
 	$(RUN) ruff format .
 
 bench: $(INSTALLED) ## What the library claims about speed, measured on this machine
+	$(RUN) experiments.speed.attention
 	$(RUN) experiments.speed.projection
 	$(RUN) experiments.speed.boon
 	$(RUN) experiments.speed.convolution

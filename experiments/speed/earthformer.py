@@ -18,18 +18,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import tyro
 
+from experiments.earthformer.training import loss_fn
+from experiments.speed.operations import multiplications
 from experiments.speed.timing import alternated, median_seconds
 from jaxsci.nn import CuboidStack, self_pattern
 from jaxsci.operators import Earthformer
+from jaxsci.training import OptimizerConfig, init_state, make_train_step
 
 SHAPE = (10, 32, 32)
 WIDTH = 64
-# Operations of a forecast of the N-body model: twice the multiplications with additions of its products and
-# convolutions, which are what the paper counts. Those of a training step are three times as many.
-FORWARD = 66.7e9
 SCRIPT = Path(__file__).parent / "scripts" / "earthformer_original.py"
 
 
@@ -57,35 +56,38 @@ def stack(batch: int, chunk: int | None, *, exact: bool):
 def training_step(batch: int, compat: str):
     """Training steps of the N-body model, one a call, as published (with the exact GELU) or as we have it."""
     model = Earthformer.preset("nbody", key=jax.random.key(0), compat=compat or None)
-    arrays, rest = eqx.partition(model, eqx.is_inexact_array)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=1e-5))
-    x, y = jax.random.uniform(jax.random.key(1), (2, batch, *model.shape_in))
-
-    def step(arrays, state, key):
-        key, own = jax.random.split(key)
-
-        def loss(arrays):
-            keys = jax.random.split(own, batch)
-            forecast = jax.vmap(lambda film, k: eqx.combine(arrays, rest)(film, key=k))(x, keys)
-            return jnp.mean((forecast - y) ** 2)
-
-        updates, state = optimizer.update(jax.grad(loss)(arrays), state, arrays)
-        return optax.apply_updates(arrays, updates), state, key
-
-    now = [arrays, optimizer.init(arrays), jax.random.key(2)]
-    compiled = jax.jit(step, donate_argnums=(0, 1, 2)).lower(*now).compile()
+    optimizer = OptimizerConfig(schedule="constant", weight_decay=1e-5).build(1)
+    step = jax.jit(make_train_step(loss_fn, optimizer), donate_argnums=0)
+    state = init_state(model, optimizer)
+    films = jax.random.uniform(jax.random.key(1), (2, batch, *model.shape_in))
+    data = {"input": films[0], "target": films[1]}
 
     def call():
-        now[:] = compiled(*now)
-        return now
+        nonlocal state
+        state, metrics = step(state, data, jax.random.key(2))
+        return metrics
 
     return call
+
+
+def operations() -> int:
+    """Those of a forecast: its multiplications, which are what the paper counts, and their additions."""
+    # In one chunk: a loop's body is counted once.
+    model = eqx.filter_eval_shape(
+        lambda: Earthformer.preset("nbody", key=jax.random.key(0), chunk=10**9)
+    )
+    arrays, rest = eqx.partition(model, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+    film = jax.ShapeDtypeStruct(model.shape_in, jnp.float32)
+    return 2 * multiplications(
+        jax.make_jaxpr(lambda arrays, x: eqx.combine(arrays, rest)(x))(arrays, film)
+    )
 
 
 class Worker:
     """A process that takes one training step whenever it is told to; memory is that of a process."""
 
     def __init__(self, *command: str):
+        self._command = command
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -97,8 +99,10 @@ class Worker:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        seconds, megabytes = map(float, self._line().split())
-        return seconds, megabytes
+        answer = self._line().split()
+        if len(answer) != 2:
+            sys.exit(f"{' '.join(self._command)} ended before its step did")
+        return float(answer[0]), float(answer[1])
 
     def close(self) -> None:
         """No more steps."""
@@ -120,8 +124,10 @@ def beside(batch: int, peers: str, repeats: int) -> None:
         worker.close()
     seconds = np.median([[time for time, _ in turn] for turn in turns], axis=0)
     megabytes = [most for _, most in turns[-1]]
+    forward = operations()
     for name, time, most in zip(workers, seconds, megabytes, strict=True):
-        rate = 3 * batch * FORWARD / time / 1e9
+        # A training step takes the operations of three forecasts.
+        rate = 3 * batch * forward / time / 1e9
         beside = ""
         if peers:
             beside = f", {seconds[-1] / time:.2f} times as fast with {most / megabytes[-1]:.2f} of the memory"

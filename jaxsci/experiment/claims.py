@@ -9,7 +9,8 @@ The file is a list of objects::
      "note": "why it may differ"}
 
 `quantity` is one number, ``{"row": ..., "metric": ...}``, or the ratio of two. `tolerance` has one
-of `at_least`, `at_most` and `within` (a pair); a claim without one is reported, not judged.
+of `at_least`, `at_most` and `within` (a pair); a claim without one is reported, not judged. With
+``"optional": true``, a claim is on rows that only a run with optional packages has.
 """
 
 import json
@@ -23,7 +24,7 @@ from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Rows
 
 _REQUIRED = {"experiment", "name", "quantity", "published", "source", "presets"}
-_OPTIONAL = {"tolerance", "note"}
+_OPTIONAL = {"tolerance", "note", "optional"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Claim:
-    """One line of the verdict table; `tolerance` None means that it is reported, not judged."""
+    """One line of the verdict table; `tolerance` None means that it is reported, not judged.
+
+    An `optional` claim is left out where the results do not have its rows.
+    """
 
     experiment: str
     name: str
@@ -98,14 +102,15 @@ class Claim:
     presets: tuple[str, ...]
     tolerance: Tolerance | None = None
     note: str = ""
+    optional: bool = False
 
 
-def read_claims(path: Path, *, presets: Sequence[str]) -> tuple[Claim, ...]:
+def read_claims(path: Path, *, presets: Sequence[str] | None = None) -> tuple[Claim, ...]:
     """All claims of the file at `path`.
 
     Args:
         path: an ``expected.json``.
-        presets: the presets there are.
+        presets: the presets there are; None for any.
 
     Raises:
         ExperimentError: for a file or a claim that is not of the form above.
@@ -129,7 +134,7 @@ def read_claims(path: Path, *, presets: Sequence[str]) -> tuple[Claim, ...]:
     return claims
 
 
-def _claim(item: Any, path: Path, presets: Sequence[str]) -> Claim:
+def _claim(item: Any, path: Path, presets: Sequence[str] | None) -> Claim:
     _check_keys(item, path, "a claim", required=_REQUIRED, optional=_OPTIONAL)
     for key in ("experiment", "name", "source", "note"):
         if not isinstance(item.get(key, ""), str):
@@ -138,8 +143,10 @@ def _claim(item: Any, path: Path, presets: Sequence[str]) -> Claim:
         raise _malformed(path, "published to be a number, a string or null", item["published"])
     if not isinstance(item["presets"], list) or not item["presets"]:
         raise _malformed(path, "presets to be a list of names", item["presets"])
+    if not isinstance(item.get("optional", False), bool):
+        raise _malformed(path, "optional to be true or false", item["optional"])
     for preset in item["presets"]:
-        if preset not in presets:
+        if presets is not None and preset not in presets:
             raise unknown(f"the preset of a claim in {path}", str(preset), presets)
     tolerance = item.get("tolerance")
     return Claim(
@@ -151,6 +158,7 @@ def _claim(item: Any, path: Path, presets: Sequence[str]) -> Claim:
         presets=tuple(item["presets"]),
         tolerance=None if tolerance is None else _tolerance(tolerance, path),
         note=item.get("note", ""),
+        optional=item.get("optional", False),
     )
 
 

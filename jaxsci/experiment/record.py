@@ -1,7 +1,8 @@
-"""The summary of record of a preset: values, seeds, verdicts, environment, commit, wall time.
+"""The summary of record of a preset: values, seeds, environment, commit, wall time.
 
 ``experiments/<paper>/record/<name>-<preset>.json`` is the one file of a run that is versioned.
-Every number in the README and the documentation is generated from it.
+Every number in the README and the documentation is generated from it. It holds no verdicts: they
+are judged from its values and the claims of ``expected.json`` when it is read.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxsci.experiment.claims import read_claims
 from jaxsci.experiment.config import Config, overridden, to_json
 from jaxsci.experiment.errors import ExperimentError
 from jaxsci.experiment.experiment import Experiment
 from jaxsci.experiment.jsonfile import read_json, write_json
 from jaxsci.experiment.runner import Outcome, read_summary
-from jaxsci.experiment.table import Estimate, Estimates, estimates
-from jaxsci.experiment.verdicts import Verdict
+from jaxsci.experiment.table import Estimates, estimates
+from jaxsci.experiment.verdicts import Verdict, judge
 
 _KEYS = (
     "experiment",
@@ -24,7 +26,6 @@ _KEYS = (
     "seeds",
     "config",
     "rows",
-    "verdicts",
     "wall_time_s",
     "resumed",
     "environments",
@@ -86,7 +87,6 @@ def write_record(experiment: Experiment[Any], preset: str, outcome: Outcome) -> 
             "seeds": list(folders),
             "config": to_json(config),
             "rows": _rows(outcome),
-            "verdicts": [_verdict(verdict) for verdict in outcome.verdicts],
             "wall_time_s": round(sum(summary["wall_time_s"] for summary in summaries), 1),
             "resumed": any(summary["resumed"] for summary in summaries),
             "environments": _environments(folders),
@@ -106,19 +106,6 @@ def _rows(outcome: Outcome) -> dict[str, Any]:
             for metric, estimate in metrics.items()
         }
         for row, metrics in estimates(outcome.results).items()
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "claim": verdict.claim,
-        "ours": verdict.ours.mean,
-        "standard_error": verdict.ours.standard_error,
-        "published": verdict.published,
-        "tolerance": verdict.tolerance,
-        "passed": verdict.passed,
-        "source": verdict.source,
-        "note": verdict.note,
     }
 
 
@@ -142,38 +129,33 @@ def read_record(path: Path) -> Record:
     """The record at `path`.
 
     Raises:
-        ExperimentError: for a file that is cut short or lacks a part.
+        ExperimentError: for a file that is cut short or lacks a part, or a claim on rows that it does not have.
     """
     item = read_json(path, keys=_KEYS, remedy="write it again with --record")
+    seeds = tuple(item["seeds"])
+    results = {
+        seed: {
+            row: {metric: number["values"][at] for metric, number in metrics.items()}
+            for row, metrics in item["rows"].items()
+        }
+        for at, seed in enumerate(seeds)
+    }
+    claims = (
+        claim
+        for claim in read_claims(path.parents[1] / "expected.json")
+        if claim.experiment == item["experiment"] and item["preset"] in claim.presets
+    )
     return Record(
         experiment=item["experiment"],
         preset=item["preset"],
         command=item["command"],
-        seeds=tuple(item["seeds"]),
-        estimates={
-            row: {metric: _estimate(number) for metric, number in metrics.items()}
-            for row, metrics in item["rows"].items()
-        },
-        verdicts=tuple(
-            Verdict(
-                claim=verdict["claim"],
-                ours=Estimate(verdict["ours"], verdict["standard_error"]),
-                published=verdict["published"],
-                tolerance=verdict["tolerance"],
-                passed=verdict["passed"],
-                source=verdict["source"],
-                note=verdict["note"],
-            )
-            for verdict in item["verdicts"]
-        ),
+        seeds=seeds,
+        estimates=estimates(results),
+        verdicts=judge(claims, results),
         wall_time_s=item["wall_time_s"],
         resumed=item["resumed"],
         environments=tuple(at["environment"] for at in item["environments"]),
     )
-
-
-def _estimate(number: Mapping[str, Any]) -> Estimate:
-    return Estimate(mean=number["mean"], standard_error=number["standard_error"])
 
 
 def read_records(directory: Path) -> dict[str, Record]:

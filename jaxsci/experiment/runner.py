@@ -9,7 +9,7 @@ that holds another configuration is refused before anything runs.
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,11 @@ def run(
     }
     if overridden(standard, config):
         # Of other settings than the preset's, such as fewer forecasters, not every claim can be judged.
-        fitting = tuple(c for c in claims if all(c.quantity.within(r) for r in rows.values()))
-        if len(fitting) < len(claims):
-            left = plural(len(claims) - len(fitting), "claim")
-            report(f"{left} left out, on rows that this configuration does not have")
-        claims = fitting
+        claims = tuple(replace(claim, optional=True) for claim in claims)
     outcome = Outcome(folder, config, rows, judge(claims, rows))
+    if len(outcome.verdicts) < len(claims):
+        left = plural(len(claims) - len(outcome.verdicts), "claim")
+        report(f"{left} left out, on rows that these results do not have")
     _write_tables(outcome, title=describe(experiment, preset, config))
     if experiment.figures is not None:
         experiment.figures(config, rows, folder)

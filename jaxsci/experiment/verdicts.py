@@ -32,12 +32,17 @@ class Verdict:
 def judge(claims: Iterable[Claim], results: Mapping[int, Rows]) -> tuple[Verdict, ...]:
     """The verdicts on `claims`; a quantity is its mean over seeds, a ratio the mean of ratios.
 
-    A value that is not finite at one seed fails.
+    A value that is not finite at one seed fails. An optional claim on rows that the results do not
+    have is left out.
 
     Raises:
-        ExperimentError: for a claim on a row or a metric that the results do not have.
+        ExperimentError: for any other claim on a row or a metric that the results do not have.
     """
-    return tuple(_judge(claim, results) for claim in claims)
+    return tuple(
+        _judge(claim, results)
+        for claim in claims
+        if not claim.optional or all(claim.quantity.within(rows) for rows in results.values())
+    )
 
 
 def _judge(claim: Claim, results: Mapping[int, Rows]) -> Verdict:

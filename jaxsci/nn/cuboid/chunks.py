@@ -1,8 +1,9 @@
 """Work on some cuboids after the other, so that what lies in between stays in the cache.
 
 The cuboids of a layer know nothing of each other. `lax.map` over chunks of them, each recomputed in the
-reverse pass, halves the time of a training step on a CPU and divides its memory by the number of chunks;
-nothing of the size of all scores ever exists.
+reverse pass, divides the memory for what lies in between by the number of chunks; nothing of the size of all
+scores ever exists. On a CPU this is free or better, as chunks stay in the cache: the axial stack that
+`experiments/speed` measures has a tenth of the temporaries in no more time.
 
 Reference: Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016, arXiv:1604.06174.
 """

@@ -78,6 +78,15 @@ def test_the_table_has_a_line_for_each_claim(read, rows, toy):
     assert notes(verdicts) == "- the solver is better: fewer epochs\n"
 
 
+def test_an_optional_claim_needs_no_rows(read, rows, toy):
+    absent = {"row": "peer", "metric": "error"}
+    optional = toy.claim(name="b", quantity=absent, optional=True)
+    (verdict,) = judge(read(toy.claim(optional=True), optional), rows)
+    assert verdict.claim == "the solver is better"
+    with pytest.raises(ExperimentError, match=r"the row of a claim .* got 'peer'"):
+        judge(read(toy.claim(quantity=absent)), rows)
+
+
 def test_claims_are_those_of_the_experiment_and_preset(make, results, toy):
     claims = [
         toy.claim(),
@@ -108,6 +117,7 @@ def test_a_file_about_other_experiments_alone_is_refused(make, results, toy):
         ({"presets": []}, "expected presets to be a list"),
         ({"published": [1]}, "expected published to be a number, a string or null"),
         ({"source": 3}, "expected source to be a string"),
+        ({"optional": "yes"}, "expected optional to be true or false"),
     ],
 )
 def test_malformed_claims_are_refused(read, changes, message, toy):

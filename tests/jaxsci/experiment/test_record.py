@@ -44,6 +44,19 @@ def test_a_record_is_read_back(experiment, outcome):
     assert record.verdicts == outcome.verdicts
 
 
+def test_a_record_is_judged_by_the_claims_there_are_now(experiment, outcome, toy):
+    path = write_record(experiment, "cpu", outcome)
+    claims = [
+        toy.claim(tolerance={"at_least": 5}),
+        toy.claim(name="on paper", presets=["paper"]),
+        toy.claim(experiment="other"),
+    ]
+    (experiment.directory / "expected.json").write_text(json.dumps(claims))
+    (verdict,) = read_record(path).verdicts
+    assert (verdict.claim, verdict.word) == ("the solver is better", "FAIL")
+    assert verdict.ours == outcome.verdicts[0].ours
+
+
 def test_seeds_that_ran_elsewhere_are_told_apart(experiment, outcome):
     path = outcome.folder / "1" / "env.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "python": "3.99.0"}))

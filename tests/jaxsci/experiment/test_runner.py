@@ -54,7 +54,7 @@ def test_claims_on_rows_that_other_settings_lack_are_left_out_and_counted(make, 
     experiment, lines = make(run_seed=run_seed, claims=[toy.claim(), alone]), []
     outcome = run(experiment, "cpu", toy.Config(rate=0.2), results=results, report=lines.append)
     assert [verdict.claim for verdict in outcome.verdicts] == ["small"]
-    assert lines[-1] == "1 claim left out, on rows that this configuration does not have"
+    assert lines[-1] == "1 claim left out, on rows that these results do not have"
 
 
 def test_claims_on_rows_that_a_preset_lacks_are_errors(make, results, toy):

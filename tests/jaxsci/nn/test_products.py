@@ -83,6 +83,16 @@ def test_parts_of_a_mesh():
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), found, expected)
 
 
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_arrays_that_lie_on_a_mesh(kind):
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(kind,))
+    spread = jax.device_put((A, B), jax.NamedSharding(mesh, PartitionSpec("x")))
+    (f, at), (g, _) = (value(product, False) for product in (small_products, plain))
+    found, expected = jax.jit(jax.grad(f, (0, 1)))(*spread), jax.grad(g, (0, 1))(*at)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-6), found, expected)
+    assert found[0].sharding.is_equivalent_to(spread[0].sharding, 3)
+
+
 def test_the_gradient_multiplies_no_transposed_first_factor():
     """What the compiler is slow at: a contraction along any but the last axis of the first factor."""
     f, at = value(small_products, True)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.speed.operations import multiplications
 from jaxsci.nn import CuboidStack, self_pattern
 from jaxsci.operators import Earthformer
 
@@ -60,27 +61,6 @@ def test_without_the_published_slips_only_the_bias_of_the_decoder_differs():
     assert parameters(abstract("enso", compat=None)) - parameters(abstract("enso")) == 4 * 4
 
 
-def is_jaxpr(value):
-    return hasattr(value, "eqns")
-
-
-def products(jaxpr):
-    """Multiplications with additions in the products and convolutions of a traced function."""
-    total = 0
-    for equation in jaxpr.eqns:
-        out = math.prod(equation.outvars[0].aval.shape)
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            total += out * math.prod(equation.invars[0].aval.shape[i] for i in contracted)
-        elif equation.primitive.name == "small_products":
-            total += out * equation.invars[0].aval.shape[-1]
-        elif equation.primitive.name == "conv_general_dilated":
-            total += out * math.prod(equation.invars[1].aval.shape[:3])
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_jaxpr):
-            total += products(inner) if is_jaxpr(inner) else 0
-    return total
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "billions"),
@@ -97,7 +77,7 @@ def test_operations_are_those_of_the_paper(name, changes, billions):
     x = jax.ShapeDtypeStruct(model.shape_in, jnp.float32)
     traced = jax.jit(lambda arrays, x: eqx.combine(arrays, rest)(x)).trace(arrays, x)
     # Its printed figure has one decimal.
-    assert products(traced.jaxpr) / 1e9 == pytest.approx(billions, rel=0.005)
+    assert multiplications(traced.jaxpr) / 1e9 == pytest.approx(billions, rel=0.005)
     flops = traced.lower().cost_analysis()["flops"]
     # XLA counts two for each, and norms, softmax and activations too: more where channels are fewer.
     assert 0.95 < flops / 2e9 / billions < (1.05 if name == "sevir-paper" else 1.13)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jaxsci.operators import Earthformer, with_released_weights
+from jaxsci.operators.earthformer.presets import PRESETS
 
 KEY = jax.random.key(0)
 # What every published configuration has in common, in the words of the authors' code.
@@ -28,17 +29,12 @@ COMMON = {
     "checkpoint_level": 0,
     "num_heads": 4,
 }
-# Ours, and the same in the words of theirs. Self-attention has padding; their cross-attention fails with any.
+# Ours, the presets on small films, and the same in the words of theirs. Self-attention has padding; their
+# cross-attention fails with any.
 CASES = {
     "as for N-body": (
-        {
-            "shape_in": (5, 1, 10, 14),
-            "shape_out": (4, 1, 10, 14),
-            "base": 64,
-            "depth": (2, 2),
-            "final_convs": 1,
-            "positions": "t+hw",
-        },
+        PRESETS["nbody"]
+        | {"shape_in": (5, 1, 10, 14), "shape_out": (4, 1, 10, 14), "depth": (2, 2)},
         {
             "initial_downsample_type": "conv",
             "initial_downsample_scale": 2,
@@ -48,13 +44,7 @@ CASES = {
         },
     ),
     "as for ENSO": (
-        {
-            "shape_in": (3, 1, 8, 12),
-            "shape_out": (5, 1, 8, 12),
-            "base": 64,
-            "stem": ((64, (1, 2)),),
-            "final_convs": 1,
-        },
+        PRESETS["enso"] | {"shape_in": (3, 1, 8, 12), "shape_out": (5, 1, 8, 12)},
         {
             "initial_downsample_type": "conv",
             "initial_downsample_scale": [1, 1, 2],
@@ -64,14 +54,13 @@ CASES = {
         },
     ),
     "as for SEVIR": (
-        {
+        PRESETS["sevir"]
+        | {
             "shape_in": (4, 1, 36, 24),
             "shape_out": (3, 1, 36, 24),
             "base": 16,
             "stem": ((8, 3), (16, 2)),
             "num_globals": 3,
-            "separate_globals": True,
-            "global_attention": True,
         },
         {
             "initial_downsample_type": "stack_conv",
@@ -113,16 +102,14 @@ CASES = {
         },
     ),
     "as for EarthNet": (
-        {
+        PRESETS["earthnet"]
+        | {
             "shape_in": (3, 4, 16, 16),
             "shape_out": (5, 4, 16, 16),
             "base": 16,
             "stem": ((8, 2), (16, 2)),
             "auxiliary": 2,
             "num_globals": 3,
-            "separate_globals": True,
-            "global_attention": True,
-            "positions": "t+hw",
         },
         {
             "initial_downsample_type": "stack_conv",
