@@ -128,6 +128,7 @@ bench: $(INSTALLED) ## What the library claims about speed, measured on this mac
 	$(RUN) experiments.speed.earthformer
 	$(RUN) experiments.speed.forecasting
 	$(RUN) experiments.speed.spectral
+	$(RUN) experiments.speed.streaming
 
 docs: $(VENV)/.docs ## The documentation, into docs/_build/html
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html

@@ -37,3 +37,6 @@ from .panel import Schema as Schema
 from .reconcile import reconcile as reconcile
 from .reconcile_frame import reconcile_frame as reconcile_frame
 from .sqrf import SQRF as SQRF
+from .store import SeriesStore as SeriesStore
+from .stretches import Stretches as Stretches
+from .stretches import StretchSource as StretchSource

@@ -4,6 +4,7 @@ Forecasting needs dates as whole numbers, to count horizons and seasons. A `Cale
 spacing; it covers months and quarters, whose lengths differ, as well as hours, and plain counters.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,19 @@ class Calendar:
                 f"Calendar expected a pandas frequency for dates, got {spacing}; use 'D' or 'h', for instance."
             )
         return cls(pd.Timestamp(dates.min()), spacing)
+
+    def joined(self, other: "Calendar", spacing: str | int | None) -> "Calendar":
+        """The calendar of two parts of a frame, each with its own.
+
+        Args:
+            other: of the other part.
+            spacing: as given to `of`; counters whose spacing was inferred have the largest that fits both.
+        """
+        start = min(self.start, other.start)
+        if spacing is None and isinstance(self.spacing, int) and isinstance(other.spacing, int):
+            apart = abs(self.start - other.start)
+            return Calendar(start, math.gcd(self.spacing, other.spacing, apart))
+        return Calendar(start, self.spacing)
 
     def positions(self, dates: pd.Series) -> np.ndarray:
         """The numbers k of dates.

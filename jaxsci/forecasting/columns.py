@@ -48,31 +48,85 @@ class Column:
         return cls(content["name"], content["mean"], content["scale"], levels)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the encoding of a column is learned from; those of two parts of a column add up.
+
+    Attributes:
+        name: of the column.
+        count: of known numbers.
+        mean: of these.
+        squares: sum of their squared differences from the mean.
+        largest: absolute value.
+        levels: the categories of one that is not numeric, else None.
+    """
+
+    name: str
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    largest: float = 0.0
+    levels: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, name: str, values: Any) -> "Facts":
+        """Look at values; what is neither numbers nor truth values is categories.
+
+        Raises:
+            ValueError: infinite numbers.
+        """
+        if not pd.api.types.is_numeric_dtype(values.dtype):
+            return cls(name, levels=frozenset(_name(v) for v in values.dropna().unique()))
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        if np.isinf(numbers).any():
+            raise ValueError(
+                f"jaxsci.forecasting expected finite or missing numbers in column {name!r}, got "
+                f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
+            )
+        known = numbers[np.isfinite(numbers)]
+        if known.size == 0:
+            return cls(name)
+        mean, size = float(known.mean()), known.size
+        return cls(name, size, mean, size * float(known.var()), float(np.abs(known).max()))
+
+    def __add__(self, other: "Facts") -> "Facts":
+        if (self.levels is None) != (other.levels is None):
+            raise ValueError(
+                f"jaxsci.forecasting expected numbers or categories in column {self.name!r}, got both; convert "
+                "it to one kind."
+            )
+        if self.levels is not None and other.levels is not None:
+            return Facts(self.name, levels=self.levels | other.levels)
+        count = self.count + other.count
+        share = other.count / max(count, 1)
+        apart = other.mean - self.mean
+        return Facts(
+            self.name,
+            count,
+            self.mean + apart * share,
+            self.squares + other.squares + apart**2 * self.count * share,
+            max(self.largest, other.largest),
+        )
+
+    def column(self) -> Column:
+        """The encoding."""
+        if self.levels is not None:
+            return Column(self.name, levels=tuple(sorted(self.levels)))
+        if self.count == 0:
+            return Column(self.name)
+        scale = (self.squares / self.count) ** 0.5
+        # A constant column has a standard deviation of round-off.
+        varies = scale > 1e-9 * self.largest
+        return Column(self.name, self.mean, scale if varies else 1.0)
+
+
 def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
     """Learn the encodings of columns; those that are neither numbers nor truth values are categories.
 
     Raises:
         ValueError: infinite numbers.
     """
-    return tuple(_learned(name, frame[name]) for name in names)
-
-
-def _learned(name: str, values: Any) -> Column:
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        return Column(name, levels=tuple(sorted({_name(v) for v in values.dropna().unique()})))
-    numbers = values.to_numpy(np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise ValueError(
-            f"jaxsci.forecasting expected finite or missing numbers in column {name!r}, got "
-            f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
-        )
-    known = numbers[np.isfinite(numbers)]
-    if known.size == 0:
-        return Column(name)
-    scale = float(known.std())
-    # A constant column has a standard deviation of round-off.
-    varies = scale > 1e-9 * float(np.abs(known).max())
-    return Column(name, float(known.mean()), scale if varies else 1.0)
+    return tuple(Facts.of(name, frame[name]).column() for name in names)
 
 
 def _name(value: Any) -> str:

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,10 +25,12 @@ from jaxsci._checks import whole
 from jaxsci.training import load_model, save_model
 
 from .grid import ForecastGrid, check_levels
-from .panel import Panel, Schema
+from .panel import DATE, ID, TARGET, Panel, Schema
+from .store import SeriesStore, write_store
 
 _FORMAT = 1
 _FILE, _MODEL = "forecaster.json", "model"
+_ROLES = ("past", "future", "static")
 _Kind = TypeVar("_Kind", bound="Forecaster")
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -109,22 +111,57 @@ class Forecaster(abc.ABC):
         Args:
             frame: a pandas or polars frame, or the path of a parquet file: a row for each series and date, with
                 ``unique_id``, ``ds``, ``y`` (NaN where it is missing) and the covariates declared. Rows after
-                the last known target of a series, if any, tell what is known ahead.
+                the last known target of a series, if any, tell what is known ahead. Or series on disk, as
+                `write_store` returns them.
 
         Raises:
             ValueError: a frame that does not have these columns, repeats dates, is not equally spaced, or is
-                not finite.
+                not finite; a store of another forecaster's columns.
+            TypeError: a store, for a forecaster that learns from all series at once but by no batches.
         """
-        schema = self._learn_schema(frame)
+        if isinstance(frame, SeriesStore):
+            self._check_store(frame)
+            self._fit_store(frame)
+            self._learned = frame.schema
+            return self
+        schema = self._learn_schema([frame])
         self._fit(schema.panel(frame))
         self._learned = schema
         return self
+
+    def write_store(
+        self, source: str | Path, path: str | Path, *, rows: int = 2_000_000
+    ) -> SeriesStore:
+        """Write series of any number from parquet files into a folder, for `fit` and `predict`.
+
+        No more than a part of them is in memory at a time. What the columns mean is learned from all of
+        them, unless the forecaster was fitted before.
+
+        Args:
+            source: a parquet file, or a folder of such, with columns as `fit` asks for and rows in any order.
+            path: of the new folder.
+            rows: of the files that a part holds, more or less; each takes about a kilobyte of memory.
+
+        Raises:
+            FileExistsError: if `path` exists.
+            FileNotFoundError: no such source.
+            ValueError: as `fit`.
+        """
+        learned = self._learned
+        return write_store(
+            source,
+            path,
+            columns=(ID, DATE, TARGET, *self.past, *self.future, *self.static),
+            learn=self._learn_schema if learned is None else lambda frames: learned,
+            rows=whole("write_store", "rows", rows),
+        )
 
     def predict(self, frame: Any, future: Any = None) -> pd.DataFrame:
         """Forecast the H dates after the last known target of each series.
 
         Args:
-            frame: series as for `fit`, the same or others, with their history.
+            frame: series as for `fit`, the same or others, with their history. Of a store, all forecasts are in
+                memory, but one part of the series only.
             future: rows ``unique_id, ds`` and the covariates known ahead, unless `frame` has them.
 
         Returns:
@@ -135,6 +172,8 @@ class Forecaster(abc.ABC):
             RuntimeError: before `fit`.
             ValueError: as `fit`, or covariates that are not known for all H dates.
         """
+        if isinstance(frame, SeriesStore):
+            return self._predict_store(frame, future)
         panel = self.schema.panel(frame, future, ahead=True)
         return self.forecast(panel, np.array([panel.length - 1])).to_frame()
 
@@ -158,7 +197,7 @@ class Forecaster(abc.ABC):
         Raises:
             ValueError: series that are too short for so many windows.
         """
-        schema = self._learn_schema(frame)
+        schema = self._learn_schema([frame])
         panel = schema.panel(frame)
         step = self.horizon if step is None else whole("cross_validate", "step", step)
         windows = whole("cross_validate", "windows", windows)
@@ -235,6 +274,12 @@ class Forecaster(abc.ABC):
     def _fit(self, panel: Panel) -> None:
         """Learn from a panel."""
 
+    def _fit_store(self, store: SeriesStore) -> None:
+        """Learn from series on disk."""
+        raise TypeError(
+            f"{type(self).__name__}.fit expected a frame, got {store}; only networks learn from series on disk."
+        )
+
     @abc.abstractmethod
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         """Quantiles ``(series, columns, horizon, quantiles)``, each from what lies up to its column."""
@@ -264,9 +309,9 @@ class Forecaster(abc.ABC):
         """One with these options, from its folder."""
         return cls(**options)
 
-    def _learn_schema(self, frame: Any) -> Schema:
-        return Schema.of(
-            frame,
+    def _learn_schema(self, frames: Iterable[Any]) -> Schema:
+        return Schema.of_parts(
+            frames,
             horizon=self.horizon,
             seasons=self.seasons,
             past=self.past,
@@ -274,6 +319,32 @@ class Forecaster(abc.ABC):
             static=self.static,
             freq=self.freq,
         )
+
+    def _predict_store(self, store: SeriesStore, future: Any) -> pd.DataFrame:
+        if future is not None:
+            raise ValueError(
+                "predict expected a store alone, got future rows too; write a store of files that have them."
+            )
+        if store.schema != self.schema:
+            raise ValueError(
+                f"predict expected a store of the columns that were learned, got another one at {store.path}; "
+                "write it with the fitted forecaster."
+            )
+        store.check_ahead()
+        parts = [self.forecast(p, np.array([p.length - 1])).to_frame() for p in store]
+        return pd.concat(parts, ignore_index=True)
+
+    def _check_store(self, store: SeriesStore) -> None:
+        """Refuse a store that was written for other options."""
+        schema = store.schema
+        roles = {role: tuple(c.name for c in getattr(schema, role)) for role in _ROLES}
+        theirs = {"horizon": schema.horizon, "seasons": schema.seasons, **roles}
+        ours = {name: getattr(self, name) for name in theirs}
+        if theirs != ours:
+            raise ValueError(
+                f"{type(self).__name__}.fit expected a store of {ours}, got one of {theirs}; write one with "
+                "this forecaster."
+            )
 
 
 def load(path: str | Path) -> Forecaster:

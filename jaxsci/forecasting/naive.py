@@ -19,6 +19,7 @@ from scipy.stats import norm
 
 from .forecaster import Forecaster
 from .panel import Panel
+from .store import SeriesStore
 
 
 @dataclass(kw_only=True, eq=False)
@@ -26,6 +27,9 @@ class LocalForecaster(Forecaster):
     """One that forecasts each series from its own history, and learns nothing else."""
 
     def _fit(self, panel: Panel) -> None:
+        """Nothing to learn."""
+
+    def _fit_store(self, store: SeriesStore) -> None:
         """Nothing to learn."""
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ history's step before them: a perceptron on the latest values, for all horizons 
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxsci._checks import whole
-from jaxsci.training import OptimizerConfig, fit
+from jaxsci.training import OptimizerConfig, StreamSource, fit
 
 from .attention_decoder import AttentionDecoder
 from .decoders import DirectDecoder, MQDecoder
@@ -27,9 +27,11 @@ from .forking import ForkSource, SeriesArrays, normals
 from .heads import HEADS
 from .network import MQNetwork
 from .panel import Panel
-from .scaling import Prior, learn_prior
+from .scaling import Prior, Typical, learn_prior
+from .store import SeriesStore
+from .stretches import Stretches, StretchSource
 
-# Forecasts of one pass: bounds its memory, and is enough to fill the cores.
+# Forecasts of one pass, or dates read: bounds its memory, and is enough to fill the cores.
 _CELLS = 1 << 18
 _DATES = 64
 
@@ -102,13 +104,25 @@ class NeuralForecaster(Forecaster):
             key: random key of the initial weights.
         """
 
-    def source(self, panel: Panel, network: MQNetwork, *, key: PRNGKeyArray) -> ForkSource:
-        """Batches of a panel for training a network in a loop of one's own."""
+    def source(
+        self, series: Panel | SeriesStore, network: MQNetwork, *, key: PRNGKeyArray
+    ) -> ForkSource | StretchSource:
+        """Batches of series, in memory or on disk, for training a network in a loop of one's own."""
         length = self._reach(network) + self.forks - 1
         assert self.half_life is not None
-        arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=length)
-        observed = panel.observed
-        first = np.where(observed.any(1), observed.argmax(1), panel.length)
+        if isinstance(series, SeriesStore):
+            stretches = Stretches(
+                series,
+                network.prior,
+                half_life=self.half_life,
+                length=length,
+                forks=self.forks,
+                horizon=self.horizon,
+            )
+            return StretchSource(StreamSource(stretches, self.batch_size, key=key))
+        arrays = SeriesArrays.of(series, network.prior, half_life=self.half_life, pad=length)
+        observed = series.observed
+        first = np.where(observed.any(1), observed.argmax(1), series.length)
         return ForkSource(
             arrays,
             jnp.asarray(first, jnp.int32),
@@ -120,36 +134,55 @@ class NeuralForecaster(Forecaster):
         )
 
     def _fit(self, panel: Panel) -> None:
-        known = panel.y[panel.observed]
-        if self.head == "negative-binomial" and ((known < 0) | (known != np.round(known))).any():
-            raise ValueError(
-                f"{type(self).__name__} expected whole targets of zero or more for "
-                "head='negative-binomial', got "
-                f"{known[(known < 0) | (known != np.round(known))][0]:g}; choose another head."
-            )
-        sizes = _sizes(panel)
+        self._train(panel, [panel])
+
+    def _fit_store(self, store: SeriesStore) -> None:
+        self._train(store, store)
+
+    def _train(self, series: Panel | SeriesStore, panels: Iterable[Panel]) -> None:
+        """Train on series, which are all in `panels`."""
+        typical, sizes = [], {}
+        for panel in panels:
+            self._check_targets(panel)
+            typical.append(self._typical(panel))
+            sizes = _sizes(panel)
         network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
         # In one program: the weights' shapes would each be compiled by themselves.
         network = eqx.filter_jit(lambda key: self.build(sizes, key=key))(network_key)
-        network = eqx.tree_at(lambda n: n.prior, network, self._prior(panel))
-        source = self.source(panel, network, key=batch_key)
+        network = eqx.tree_at(lambda n: n.prior, network, learn_prior(typical))
+        source = self.source(series, network, key=batch_key)
         optimizer = OptimizerConfig(
             learning_rate=self.learning_rate,
             warmup_steps=min(50, self.steps // 10),
             weight_decay=self.weight_decay,
         ).build(self.steps)
-        result = fit(
-            network,
-            forking_loss,
-            source,
-            optimizer,
-            key=key,
-            steps=self.steps,
-            steps_per_dispatch=10,
-            progress=self.progress,
-            label=type(self).__name__,
-        )
+        try:
+            result = fit(
+                network,
+                forking_loss,
+                source,
+                optimizer,
+                key=key,
+                steps=self.steps,
+                steps_per_dispatch=10,
+                progress=self.progress,
+                label=type(self).__name__,
+            )
+        finally:
+            if isinstance(source, StretchSource):
+                source.close()
         self._network, self._sizes = result.best_model, sizes
+
+    def _check_targets(self, panel: Panel) -> None:
+        if self.head != "negative-binomial":
+            return
+        known = panel.y[panel.observed]
+        wrong = (known < 0) | (known != np.round(known))
+        if wrong.any():
+            raise ValueError(
+                f"{type(self).__name__} expected whole targets of zero or more for "
+                f"head='negative-binomial', got {known[wrong][0]:g}; choose another head."
+            )
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         network = self._network
@@ -163,7 +196,7 @@ class NeuralForecaster(Forecaster):
         arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=pad)
         # The last date of each pass; the first pass may reach back to dates that are not asked for.
         lasts = columns[::-1][::dates][::-1] if consecutive else columns
-        batch = max(1, min(len(panel.ids), _CELLS // (dates * self.horizon)))
+        batch = max(1, min(len(panel.ids), _CELLS // max(dates * self.horizon, length)))
         passes = []
         for last in lasts:
             parts = []
@@ -200,12 +233,12 @@ class NeuralForecaster(Forecaster):
         """Dates that a forecast is made from."""
         return self._reach(network)
 
-    def _prior(self, panel: Panel) -> Prior:
+    def _typical(self, panel: Panel) -> Typical:
         y = jnp.asarray(panel.y, jnp.float32)
         observed = jnp.asarray(panel.observed)
         assert self.half_life is not None
         normal = normals(y, observed, Prior.neutral(), self.half_life)
-        return learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
+        return Typical.of(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
 
     def _network_of(self, encoder, decoder, sizes, width, seasons, *, key) -> MQNetwork:
         return MQNetwork(

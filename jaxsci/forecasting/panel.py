@@ -6,7 +6,7 @@ learns from a frame how its columns become numbers; it then turns this frame, or
 one array a quantity, every series on a row, padded on the left so that all end in the last column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..data._extras import extra
 from .calendar import Calendar
-from .columns import Column, encode, learn_columns
+from .columns import Column, Facts, encode, learn_columns
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
 
@@ -123,27 +123,76 @@ class Schema:
         Raises:
             ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due.
         """
-        frame = as_frame(frame)
+        return cls.of_parts(
+            [frame],
+            horizon=horizon,
+            seasons=seasons,
+            past=past,
+            future=future,
+            static=static,
+            freq=freq,
+        )
+
+    @classmethod
+    def of_parts(
+        cls,
+        frames: Iterable[Any],
+        *,
+        horizon: int,
+        seasons: Sequence[int],
+        past: Sequence[str],
+        future: Sequence[str],
+        static: Sequence[str],
+        freq: str | int | None,
+    ) -> "Schema":
+        """The same from a frame in parts, each with all rows of its series; one part is looked at at a time.
+
+        The spacing of dates, where it is not given, is that of the first part which tells; a part that tells of
+        none is no error, unless it is the last one.
+
+        Raises:
+            ValueError: as `of`.
+        """
         names = (*past, *future, *static)
-        _check_frame(frame, (TARGET, *names))
         if len(set(names)) < len(names) or {ID, DATE, TARGET} & set(names):
             raise ValueError(
                 f"Schema expected each covariate once in past, future or static, got {names}; a column has "
                 "one role, and unique_id, ds and y have theirs."
             )
-        known = frame[frame[TARGET].notna()]
-        if known.empty:
+        facts: dict[str, Facts] = {}
+        calendar: Calendar | None = None
+        untold: ValueError | None = None
+        known_rows = rows = 0
+        for part in frames:
+            frame: Any = as_frame(part)
+            _check_frame(frame, (TARGET, *names))
+            # What is known ahead is not learned from the rows that are to be forecast.
+            known = frame[frame[TARGET].notna()]
+            known_rows, rows = known_rows + len(known), rows + len(frame)
+            of_series = _first_known(known, static, known[ID].to_numpy())
+            for name in names:
+                seen = Facts.of(name, (of_series if name in static else known)[name])
+                facts[name] = facts[name] + seen if name in facts else seen
+            try:
+                here = Calendar.of(frame[DATE], frame[ID], freq)
+            except ValueError as error:
+                untold = error
+            else:
+                calendar = here if calendar is None else calendar.joined(here, freq)
+        if known_rows == 0:
             raise ValueError(
-                f"Schema expected at least one known target, got {len(frame)} rows without; fill column y."
+                f"Schema expected at least one known target, got {rows} rows without; fill column y."
             )
+        if calendar is None:
+            assert untold is not None
+            raise untold
         return cls(
-            calendar=Calendar.of(frame[DATE], frame[ID], freq),
+            calendar=calendar,
             horizon=horizon,
             seasons=tuple(seasons),
-            past=learn_columns(known, past),
-            # What is known ahead is not learned from the rows that are to be forecast.
-            future=learn_columns(known, future),
-            static=learn_columns(_first_known(known, static, known[ID].to_numpy()), static),
+            past=tuple(facts[name].column() for name in past),
+            future=tuple(facts[name].column() for name in future),
+            static=tuple(facts[name].column() for name in static),
         )
 
     def panel(self, frame: Any, future: Any = None, *, ahead: bool = False) -> Panel:

@@ -14,9 +14,13 @@ level is better given as its difference from that level.
 Everything is equivariant: y → c y gives m → c m and σ → |c| σ.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 # Smallest scale, as a share of the mean size: what a constant series is divided by.
@@ -94,26 +98,42 @@ def causal_normal(
     return Normal(jnp.where(started, first + mean, fixed.level), scale, started)
 
 
-def learn_prior(
-    normal: Normal, size: Float[Array, "series time"], observed: Bool[Array, "series time"]
-) -> Prior:
-    """The typical level, scale and ratio at the last date of many series.
+class Typical(NamedTuple):
+    """What the prior is learned from, of many series; kept on the host.
 
-    Args:
-        normal: of many series, from `causal_normal` with a neutral prior.
-        size: |y|, zero where it was not observed; series that are zero throughout are left out.
-        observed: where it was.
+    Attributes:
+        level: of each at its last date.
+        scale: its σ.
+        ratio: σ/a, with a the mean of |y|.
     """
-    used = normal.started[:, -1] & (size.max(axis=1) > 0)
+
+    level: np.ndarray
+    scale: np.ndarray
+    ratio: np.ndarray
+
+    @classmethod
+    def of(
+        cls, normal: Normal, size: Float[Array, "series time"], observed: Bool[Array, "series time"]
+    ) -> "Typical":
+        """From levels and scales.
+
+        Args:
+            normal: of many series, from `causal_normal` with a neutral prior.
+            size: |y|, zero where it was not observed; series that are zero throughout are left out.
+            observed: where it was.
+        """
+        used = np.asarray(normal.started[:, -1] & (size.max(axis=1) > 0))
+        mean = size.sum(1) / jnp.maximum(observed.sum(1), 1).astype(size.dtype)
+        level, scale = normal.level[:, -1], normal.scale[:, -1]
+        ratio = scale / jnp.where(used, mean, 1.0)
+        return cls(*(np.asarray(x)[used] for x in (level, scale, ratio)))
+
+
+def learn_prior(parts: Sequence[Typical]) -> Prior:
+    """The typical level, scale and ratio of series in parts: medians."""
+    neutral = Prior.neutral()
+    values = [np.concatenate(part) for part in zip(*parts, strict=True)]
     # Of no series, the prior stays neutral.
-    level = jnp.where(used.any(), _median(normal.level[:, -1], used), 0.0)
-    scale = jnp.where(used.any(), _median(normal.scale[:, -1], used), 1.0)
-    mean = size.sum(1) / jnp.maximum(observed.sum(1), 1).astype(size.dtype)
-    ratio = jnp.where(
-        used.any(), _median(normal.scale[:, -1] / jnp.where(used, mean, 1.0), used), 1.0
-    )
-    return Prior(*(x.astype(jnp.float32) for x in (level, scale, ratio)))
-
-
-def _median(x: Float[Array, " series"], used: Bool[Array, " series"]) -> Float[Array, ""]:
-    return jnp.nanmedian(jnp.where(used, x, jnp.nan))
+    if values[0].size == 0:
+        return neutral
+    return Prior(*(jnp.asarray(np.median(x), jnp.float32) for x in values))

@@ -25,7 +25,7 @@ from .forecaster import Forecaster
 from .forest import QuantileForest
 from .forking import normals
 from .panel import Panel
-from .scaling import Prior, learn_prior
+from .scaling import Prior, Typical, learn_prior
 
 # Rows of features in memory at a time.
 _ROWS = 1 << 15
@@ -74,7 +74,8 @@ class SQRF(Forecaster):
         y = jnp.asarray(panel.y, jnp.float32)
         observed = jnp.asarray(panel.observed)
         normal = normals(y, observed, Prior.neutral(), self._half_life)
-        self._prior = learn_prior(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
+        size = jnp.where(observed, jnp.abs(y), 0.0)
+        self._prior = learn_prior([Typical.of(normal, size, observed)])
         rows = draw_targets(panel, self.max_rows, np.random.default_rng(self.seed))
         if len(rows[0]) < self.min_leaf:
             raise ValueError(

@@ -67,9 +67,14 @@ class StreamSource(eqx.Module):
         self._reader = _Reader(items)
 
     @property
+    def items(self) -> Items:
+        """The examples."""
+        return self._reader.items
+
+    @property
     def size(self) -> int:
         """Number of examples."""
-        return len(self._reader.items)
+        return len(self.items)
 
     @property
     def failure(self) -> Exception | None:

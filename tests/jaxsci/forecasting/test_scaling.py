@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsci.forecasting.scaling import Prior, causal_normal, learn_prior
+from jaxsci.forecasting.scaling import Prior, Typical, causal_normal, learn_prior
 
 PRIOR = Prior(jnp.float32(7.0), jnp.float32(3.0), jnp.float32(0.5))
 
@@ -53,7 +53,7 @@ def test_the_prior_is_typical_of_the_series():
     y = y * (1 + 0.1 * jax.random.normal(jax.random.key(0), y.shape))
     observed = jnp.ones(y.shape, bool)
     normal = jax.vmap(lambda a, b: causal_normal(a, b, Prior.neutral(), half_life=1e6))(y, observed)
-    prior = learn_prior(normal, jnp.abs(y), observed)
+    prior = learn_prior([Typical.of(normal, jnp.abs(y), observed)])
     # The median of the three that are not zero: 20, a mean deviation of 0.08 of it, and one part in 31 more
     # from the neutral prior's ratio of 1.
     np.testing.assert_allclose(prior.level, 20.0, rtol=0.1)
@@ -63,5 +63,5 @@ def test_the_prior_is_typical_of_the_series():
 def test_series_without_values_leave_the_prior_neutral():
     y, observed = jnp.zeros((2, 5)), jnp.zeros((2, 5), bool)
     normal = jax.vmap(lambda a, b: causal_normal(a, b, Prior.neutral(), half_life=9.0))(y, observed)
-    prior = learn_prior(normal, y, observed)
+    prior = learn_prior([Typical.of(normal, y, observed)])
     assert (prior.level, prior.scale, prior.ratio) == (0.0, 1.0, 1.0)

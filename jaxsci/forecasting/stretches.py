@@ -1,0 +1,173 @@
+"""Forking sequences from series on disk: stretches that are read one by one.
+
+The forecast dates of a series, from one before its first value to one before its last, are cut into blocks of
+K; a stretch has one block, and as many dates before it as the network reaches back. An epoch over all stretches
+makes every forecast once. `ForkSource` is the same for series in memory.
+"""
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxsci.training import StreamSource
+
+from .forking import normals
+from .scaling import Prior
+from .series import Series
+from .store import SeriesStore
+
+_NORMAL = ("level", "scale", "started")
+_TARGETS, _ASKED = "targets", "asked"
+
+
+class Stretches:
+    """All stretches of a store: random access, for `StretchSource` or for grain.
+
+    Level and scale of all dates are computed once, one part of the store in memory at a time, and kept in files
+    beside the parts until it is closed.
+
+    Args:
+        store: the series.
+        prior: for those without history.
+        half_life: of level and scale.
+        length: dates of a stretch.
+        forks: dates K of a stretch that make forecasts.
+        horizon: number H of targets.
+
+    Raises:
+        ValueError: a store in which no series has a known target.
+    """
+
+    def __init__(
+        self,
+        store: SeriesStore,
+        prior: Prior,
+        *,
+        half_life: float,
+        length: int,
+        forks: int,
+        horizon: int,
+    ):
+        self.store, self.length, self.forks, self.horizon = store, length, forks, horizon
+        self._before = float(prior.level), float(prior.scale)
+        self._parts = [store.part(number) for number in range(len(store))]
+        scratch = Path(tempfile.mkdtemp(dir=store.path, prefix="normals-"))
+        # Also where nobody calls `close`.
+        self._remove = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        self._normals, first, dates = [], [], []
+        for number, part in enumerate(self._parts):
+            folder = scratch / f"{number}"
+            folder.mkdir()
+            y, observed = jnp.asarray(part.y), jnp.asarray(part.observed)
+            normal = normals(y, observed, prior, half_life)
+            for name in _NORMAL:
+                np.save(folder / f"{name}.npy", np.asarray(getattr(normal, name)))
+            self._normals.append([np.load(folder / f"{n}.npy", mmap_mode="r") for n in _NORMAL])
+            known = part.observed.any(1)
+            first.append(np.where(known, part.observed.argmax(1), part.y.shape[1]))
+            dates.append(part.y.shape[1] - first[-1])
+        self._first = np.concatenate(first)
+        self._part_ends = np.cumsum([len(part.ids) for part in self._parts])
+        self._ends = np.cumsum(-(-np.concatenate(dates) // forks), dtype=np.int64)
+        if len(self) == 0:
+            raise ValueError(
+                f"Stretches expected series with known targets, got none in {store.path}; fill column y."
+            )
+
+    def __len__(self) -> int:
+        """Number of stretches."""
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """A stretch: what a `Series` has, targets (K, H), and which of them were observed and are in the block.
+
+        Raises:
+            IndexError: no such stretch.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(
+                f"Stretches expected an index from 0 to {len(self) - 1}, got {index}; use one of these."
+            )
+        series = int(np.searchsorted(self._ends, index, side="right"))
+        block = index - (int(self._ends[series - 1]) if series else 0)
+        number = int(np.searchsorted(self._part_ends, series, side="right"))
+        part, (level, scale, started) = self._parts[number], self._normals[number]
+        row = series - (int(self._part_ends[number - 1]) if number else 0)
+        count = part.y.shape[1]
+        begin = int(self._first[series]) - 1 + block * self.forks
+        end = min(begin + self.forks - 1, count - 2)
+        start = end - self.length + 1
+
+        def cut(array: np.ndarray, more: int = 0, before: float = 0) -> np.ndarray:
+            return _cut(array, start, self.length + more, before)
+
+        first, table = self.store.cycles
+        date = int(part.ends[row]) - (count - 1) - first
+        cycles = table[date : date + count + self.horizon]
+        now = np.arange(end - self.forks + 1, end + 1)
+        ahead = now[:, None] + np.arange(1, self.horizon + 1)
+        column = np.clip(ahead, 0, count - 1)
+        asked = (ahead < count) & (now >= begin)[:, None]
+        future = [cut(array, self.horizon) for array in (part.future[row], cycles)]
+        return {
+            "y": cut(part.y[row]),
+            "observed": cut(part.observed[row]),
+            "level": cut(level[row], before=self._before[0]),
+            "scale": cut(scale[row], before=self._before[1]),
+            "started": cut(started[row]),
+            "past": cut(part.past[row]),
+            "future": np.concatenate(future, -1),
+            "static": np.asarray(part.static[row]),
+            "codes": np.asarray(part.codes[row]),
+            _TARGETS: part.y[row][column],
+            _ASKED: part.observed[row][column] & asked,
+        }
+
+    def close(self) -> None:
+        """Remove the files of level and scale; nothing can be read any more."""
+        self._remove()
+
+    def __repr__(self) -> str:
+        """What grain's checkpoints compare."""
+        return (
+            f"Stretches({self.store!r}, length={self.length}, forks={self.forks}, horizon={self.horizon}, "
+            f"stretches={len(self)})"
+        )
+
+
+class StretchSource(eqx.Module):
+    """An endless stream of shuffled epochs over stretches, for `jaxsci.training.fit`.
+
+    Args:
+        stream: of batches of `Stretches`.
+    """
+
+    stream: StreamSource
+
+    def batch(
+        self, position: Int[Array, ""] | int
+    ) -> tuple[Series, Float[Array, "batch forks horizon"], Bool[Array, "batch forks horizon"]]:
+        """Stretches, their targets, and which of these were observed and may be asked for."""
+        arrays = dict(self.stream.batch(position))
+        targets, asked = arrays.pop(_TARGETS), arrays.pop(_ASKED)
+        return Series(**arrays), targets, asked
+
+    def close(self) -> None:
+        """Remove the files that the stretches are read from."""
+        if isinstance(self.stream.items, Stretches):
+            self.stream.items.close()
+
+
+def _cut(array: np.ndarray, start: int, length: int, before: Any) -> np.ndarray:
+    """Elements from `start` on, which may lie before the first."""
+    out = np.full((length, *array.shape[1:]), before, array.dtype)
+    low, high = max(start, 0), max(start + length, 0)
+    out[low - start : high - start] = array[low:high]
+    return out
