@@ -4,6 +4,7 @@ Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_valid
 `save(path)`, and `load(path)`.
 """
 
+from .coherent import Coherent as Coherent
 from .conformal import Conformal as Conformal
 from .exponential import ETS as ETS
 from .exponential import Theta as Theta
@@ -13,6 +14,7 @@ from .forecaster import DECILES as DECILES
 from .forecaster import Forecaster as Forecaster
 from .forecaster import load as load
 from .forest import QuantileForest as QuantileForest
+from .forking import AlignedSource as AlignedSource
 from .forking import ForkSource as ForkSource
 from .grid import ForecastGrid as ForecastGrid
 from .heads import FreeQuantiles as FreeQuantiles

@@ -4,7 +4,6 @@ Forecasting needs dates as whole numbers, to count horizons and seasons. A `Cale
 spacing; it covers months and quarters, whose lengths differ, as well as hours, and plain counters.
 """
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,38 @@ _HARMONICS = 2
 
 
 @dataclass(frozen=True)
+class DateFacts:
+    """What a calendar is learned from; those of two parts of a frame, with series of their own, add up.
+
+    Attributes:
+        every: all dates, each once, in order.
+        longest: the dates of the longest series, up to three, the longest first.
+        series: how many there are.
+    """
+
+    every: pd.Series
+    longest: tuple[pd.Series, ...]
+    series: int
+
+    @classmethod
+    def of(cls, dates: pd.Series, groups: pd.Series) -> "DateFacts":
+        """Look at the columns ``ds`` and ``unique_id``.
+
+        Raises:
+            ValueError: dates of another kind.
+        """
+        _check_kind(dates)
+        lengths = groups.value_counts()
+        longest = tuple(_ordered(dates.loc[groups == name]) for name in lengths.index[:_LONGEST])
+        return cls(_ordered(dates), longest, lengths.size)
+
+    def __add__(self, other: "DateFacts") -> "DateFacts":
+        longest = sorted((*self.longest, *other.longest), key=len, reverse=True)[:_LONGEST]
+        every = _ordered(pd.concat([self.every, other.every]))
+        return DateFacts(every, tuple(longest), self.series + other.series)
+
+
+@dataclass(frozen=True)
 class Calendar:
     """Dates ``start + k spacing``, k = 0, 1, 2, ...
 
@@ -32,49 +63,42 @@ class Calendar:
     spacing: str | int
 
     @classmethod
-    def of(cls, dates: pd.Series, groups: pd.Series, spacing: str | int | None) -> "Calendar":
+    def of(cls, facts: DateFacts, spacing: str | int | None) -> "Calendar":
         """The calendar that all dates of a frame lie on.
 
         Args:
-            dates: the column ``ds``.
-            groups: the column ``unique_id``; where it is not given, the spacing of dates is that of all, or
-                of one of the longest series, and that of counters the largest that fits all.
+            facts: on the dates; where the spacing is not given, it is that of all dates, or of one of the
+                longest series, and that of counters the largest that fits all.
             spacing: see the class; None to infer it.
 
         Raises:
-            ValueError: dates of another kind, or whose spacing cannot be inferred.
+            ValueError: a spacing of another kind, or one that cannot be inferred.
         """
-        _check_kind(dates)
-        if pd.api.types.is_integer_dtype(dates.dtype):
+        first = facts.every.iloc[0]
+        if pd.api.types.is_integer_dtype(facts.every.dtype):
             if spacing is None:
-                gaps = np.diff(np.unique(dates.to_numpy()))
+                gaps = np.diff(facts.every.to_numpy())
                 spacing = int(np.gcd.reduce(gaps)) if gaps.size else 1
             if isinstance(spacing, str) or spacing < 1:
                 raise ValueError(
                     f"Calendar expected a whole number as the spacing of whole dates, got {spacing!r}; leave "
                     "freq out to infer it."
                 )
-            return cls(int(dates.min()), int(spacing))
+            return cls(int(first), int(spacing))
         if spacing is None:
-            spacing = _inferred(dates, groups)
+            spacing = _inferred(facts)
         if isinstance(spacing, int):
             raise ValueError(
                 f"Calendar expected a pandas frequency for dates, got {spacing}; use 'D' or 'h', for instance."
             )
-        return cls(pd.Timestamp(dates.min()), spacing)
+        return cls(pd.Timestamp(first), spacing)
 
-    def joined(self, other: "Calendar", spacing: str | int | None) -> "Calendar":
-        """The calendar of two parts of a frame, each with its own.
-
-        Args:
-            other: of the other part.
-            spacing: as given to `of`; counters whose spacing was inferred have the largest that fits both.
-        """
-        start = min(self.start, other.start)
-        if spacing is None and isinstance(self.spacing, int) and isinstance(other.spacing, int):
-            apart = abs(self.start - other.start)
-            return Calendar(start, math.gcd(self.spacing, other.spacing, apart))
-        return Calendar(start, self.spacing)
+    def has_spacing(self, spacing: str | int | None) -> bool:
+        """Whether its spacing is the given one; None stands for any."""
+        if spacing is None or isinstance(spacing, int) or isinstance(self.spacing, int):
+            return spacing is None or spacing == self.spacing
+        offset = pd.tseries.frequencies.to_offset
+        return offset(spacing) == offset(self.spacing)
 
     def positions(self, dates: pd.Series) -> np.ndarray:
         """The numbers k of dates.
@@ -175,30 +199,32 @@ def _check_kind(dates: pd.Series) -> None:
     )
 
 
-# Stretches of a series that are looked at for its spacing.
+# Series, and stretches of each, that are looked at for the spacing.
+_LONGEST = 3
 _TRIED = 300
 
 
-def _inferred(dates: pd.Series, groups: pd.Series) -> str:
+def _ordered(dates: pd.Series) -> pd.Series:
+    return dates.drop_duplicates().sort_values(ignore_index=True)
+
+
+def _inferred(facts: DateFacts) -> str:
     """The spacing of the longest series that has one."""
-    lengths = groups.value_counts()
-    candidates = [dates, *(dates[groups == name] for name in lengths.index[:3])]
-    for candidate in candidates:
-        spacing = _spacing(pd.DatetimeIndex(candidate.unique()).sort_values())
+    every, *longest = (pd.DatetimeIndex(dates) for dates in (facts.every, *facts.longest))
+    for line in (every, *longest):
+        spacing = _spacing(line)
         if spacing is not None:
             return spacing
     # Where dates are missing in each of these, a stretch without gaps tells, if all dates agree with it.
-    every = pd.DatetimeIndex(dates.unique()).sort_values()
     for size in (8, 5, 3):
-        for candidate in candidates[1:]:
-            line = pd.DatetimeIndex(candidate.unique()).sort_values()
+        for line in longest:
             for start in range(min(line.size - size + 1, _TRIED)):
                 spacing = _spacing(line[start : start + size])
                 if spacing is not None and _fits(every, spacing):
                     return spacing
     raise ValueError(
         "Calendar expected 3 dates in a row, of one of the longest series, whose spacing all others fit, got "
-        f"none among {lengths.size} series; name the spacing when the forecaster is built, as in freq='D'."
+        f"none among {facts.series} series; name the spacing when the forecaster is built, as in freq='D'."
     )
 
 

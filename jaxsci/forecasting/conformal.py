@@ -24,11 +24,10 @@ from jaxsci._checks import whole
 
 from .forecaster import Forecaster, load
 from .panel import Panel
+from .wrapper import INNER, Wrapper
 
-_INNER = "inner"
 
-
-class Conformal(Forecaster):
+class Conformal(Wrapper):
     """A forecaster whose quantiles are calibrated, horizon by horizon.
 
     Args:
@@ -41,29 +40,13 @@ class Conformal(Forecaster):
     """
 
     def __init__(self, forecaster: Forecaster, *, windows: int = 20):
-        if not isinstance(forecaster, Forecaster):
-            raise TypeError(
-                f"Conformal expected a forecaster, got {type(forecaster).__name__}; build one, as in "
-                "SeasonalNaive(horizon=7, season=7)."
-            )
-        if len(forecaster.quantiles) < 2:
+        super().__init__(forecaster)
+        if len(self.quantiles) < 2:
             raise ValueError(
                 f"Conformal expected at least 2 quantiles, whose distance measures errors, got "
-                f"{tuple(forecaster.quantiles)}; forecast more."
+                f"{self.quantiles}; forecast more."
             )
-        self.forecaster = forecaster
         self.windows = whole("Conformal", "windows", windows)
-        names = (
-            "horizon",
-            "quantiles",
-            "season",
-            "past",
-            "future",
-            "static",
-            "freq",
-            "nonnegative",
-        )
-        super().__init__(**{name: getattr(forecaster, name) for name in names})
         self._moves: np.ndarray | None = None
 
     def _fit(self, panel: Panel) -> None:
@@ -104,19 +87,12 @@ class Conformal(Forecaster):
         # Each quantile is moved by itself; sorting keeps them from crossing and worsens no coverage.
         return np.sort(values + self._moves * _width(values), axis=-1)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """See the base class; the forecaster inside has a folder of its own in it."""
-        super().save(path, overwrite=overwrite)
-        inner = copy.copy(self.forecaster)
-        inner._learned = self.schema
-        inner.save(Path(path) / _INNER)
-
     def _options(self) -> dict[str, Any]:
         return {"windows": self.windows}
 
     @classmethod
     def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:
-        return cls(load(path / _INNER), **options)
+        return cls(load(path / INNER), **options)
 
     def _arrays(self):
         assert self._moves is not None

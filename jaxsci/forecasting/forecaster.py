@@ -112,7 +112,7 @@ class Forecaster(abc.ABC):
             frame: a pandas or polars frame, or the path of a parquet file: a row for each series and date, with
                 ``unique_id``, ``ds``, ``y`` (NaN where it is missing) and the covariates declared. Rows after
                 the last known target of a series, if any, tell what is known ahead. Or series on disk, as
-                `write_store` returns them.
+                `write_store` returns them, with what it learned of the columns.
 
         Raises:
             ValueError: a frame that does not have these columns, repeats dates, is not equally spaced, or is
@@ -132,20 +132,22 @@ class Forecaster(abc.ABC):
     def write_store(
         self, source: str | Path, path: str | Path, *, rows: int = 2_000_000
     ) -> SeriesStore:
-        """Write series of any number from parquet files into a folder, for `fit` and `predict`.
+        """Write more series than fit into memory from parquet files into a folder, for `fit` and `predict`.
 
         No more than a part of them is in memory at a time. What the columns mean is learned from all of
         them, unless the forecaster was fitted before.
 
         Args:
-            source: a parquet file, or a folder of such, with columns as `fit` asks for and rows in any order.
+            source: a parquet file, or a folder with files ``*.parquet`` of the same columns, as `fit` asks for,
+                and rows in any order.
             path: of the new folder.
-            rows: of the files that a part holds, more or less; each takes about a kilobyte of memory.
+            rows: of the files that a part holds, more or less; more where there would be more than 512 parts.
+                In memory, a part has all its series at the length of the longest.
 
         Raises:
             FileExistsError: if `path` exists.
             FileNotFoundError: no such source.
-            ValueError: as `fit`.
+            ValueError: as `fit`, ids that are neither strings nor whole numbers, or files of other columns.
         """
         learned = self._learned
         return write_store(
@@ -197,6 +199,11 @@ class Forecaster(abc.ABC):
         Raises:
             ValueError: series that are too short for so many windows.
         """
+        if isinstance(frame, SeriesStore):
+            raise TypeError(
+                f"cross_validate expected a frame, got {frame}; write a store of the rows until an earlier "
+                "date, and forecast from that."
+            )
         schema = self._learn_schema([frame])
         panel = schema.panel(frame)
         step = self.horizon if step is None else whole("cross_validate", "step", step)
@@ -277,7 +284,8 @@ class Forecaster(abc.ABC):
     def _fit_store(self, store: SeriesStore) -> None:
         """Learn from series on disk."""
         raise TypeError(
-            f"{type(self).__name__}.fit expected a frame, got {store}; only networks learn from series on disk."
+            f"{type(self).__name__}.fit expected a frame, got {store}; of those that learn from all series, "
+            "only networks take series on disk."
         )
 
     @abc.abstractmethod
@@ -332,7 +340,7 @@ class Forecaster(abc.ABC):
             )
         store.check_ahead()
         parts = [self.forecast(p, np.array([p.length - 1])).to_frame() for p in store]
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(parts).sort_values([ID, DATE], ignore_index=True)
 
     def _check_store(self, store: SeriesStore) -> None:
         """Refuse a store that was written for other options."""
@@ -340,7 +348,8 @@ class Forecaster(abc.ABC):
         roles = {role: tuple(c.name for c in getattr(schema, role)) for role in _ROLES}
         theirs = {"horizon": schema.horizon, "seasons": schema.seasons, **roles}
         ours = {name: getattr(self, name) for name in theirs}
-        if theirs != ours:
+        if theirs != ours or not schema.calendar.has_spacing(self.freq):
+            ours, theirs = ours | {"freq": self.freq}, theirs | {"freq": schema.calendar.spacing}
             raise ValueError(
                 f"{type(self).__name__}.fit expected a store of {ours}, got one of {theirs}; write one with "
                 "this forecaster."

@@ -21,6 +21,9 @@ from .panel import Panel
 from .scaling import Normal, Prior, causal_normal
 from .series import Series
 
+# Series whose levels are computed at once.
+_TOGETHER = 4096
+
 
 class SeriesArrays(eqx.Module):
     """Many series as arrays, with zeros before them, and level and scale of every date.
@@ -132,6 +135,21 @@ class ForkSource(eqx.Module):
         last = begin + jnp.floor(offset * span.astype(offset.dtype)).astype(jnp.int32)
         last = jnp.minimum(last, begin + span - 1)
         assert count == self.first.shape[0]
+        return self.cut(index, last, begin)
+
+    def cut(
+        self,
+        index: Int[Array, " batch"],
+        last: Int[Array, " batch"],
+        begin: Int[Array, " batch"],
+    ) -> tuple[Series, Float[Array, "batch forks horizon"], Bool[Array, "batch forks horizon"]]:
+        """Stretches of these series whose last forks lie in these columns, as `batch` has them.
+
+        Args:
+            index: of the series.
+            last: column of the last fork, from `begin` to K − 1 after the last that has a target.
+            begin: column of the first forecast that may be asked for.
+        """
         return jax.vmap(self._stretch)(index, last, begin)
 
     def _stretch(self, index, last, begin):
@@ -148,6 +166,31 @@ class ForkSource(eqx.Module):
         return series, y, observed & (ahead < length) & drawn[:, None]
 
 
+class AlignedSource(eqx.Module):
+    """An endless stream of batches in which all series have stretches of the same dates.
+
+    Args:
+        forks: the series, and how stretches are cut.
+        dates: how many times D a batch has all S series.
+    """
+
+    forks: ForkSource
+    dates: int = eqx.field(static=True)
+
+    def batch(
+        self, position: Int[Array, ""] | int
+    ) -> tuple[Series, Float[Array, "all forks horizon"], Bool[Array, "all forks horizon"]]:
+        """D S stretches, those of the same dates one after the other, as of `ForkSource`."""
+        source, count = self.forks, self.forks.first.shape[0]
+        length = source.arrays.series.y.shape[1] - source.arrays.pad
+        first = source.first.min()
+        key = jax.random.fold_in(source.key, position)
+        last = jax.random.randint(key, (self.dates,), first - 1, length + source.forks - 2)
+        index = jnp.tile(jnp.arange(count, dtype=jnp.int32), self.dates)
+        begin = jnp.full(index.shape, first - 1, jnp.int32)
+        return source.cut(index, jnp.repeat(last.astype(jnp.int32), count), begin)
+
+
 def normals(
     y: Float[Array, "series time"],
     observed: Bool[Array, "series time"],
@@ -155,7 +198,16 @@ def normals(
     half_life: float,
 ) -> Normal:
     """Levels and scales of many series."""
-    return _normals(y, observed, prior, half_life)
+    count = y.shape[0]
+    if count <= _TOGETHER:
+        return _normals(y, observed, prior, half_life)
+    # In equal pieces, the last one filled up, so that other numbers of series need no other program.
+    parts = []
+    for start in range(0, count, _TOGETHER):
+        index = np.minimum(np.arange(start, start + _TOGETHER), count - 1)
+        made = _normals(y[index], observed[index], prior, half_life)
+        parts.append(jax.tree.map(lambda x, n=count - start: np.asarray(x)[:n], made))
+    return jax.tree.map(lambda *pieces: jnp.asarray(np.concatenate(pieces)), *parts)
 
 
 @eqx.filter_jit

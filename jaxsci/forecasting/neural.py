@@ -6,7 +6,7 @@ history's step before them: a perceptron on the latest values, for all horizons 
 """
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxsci._checks import whole
-from jaxsci.training import OptimizerConfig, StreamSource, fit
+from jaxsci.training import OptimizerConfig, Source, StreamSource, fit
+from jaxsci.training.step import LossFn
 
 from .attention_decoder import AttentionDecoder
 from .decoders import DirectDecoder, MQDecoder
@@ -134,13 +135,18 @@ class NeuralForecaster(Forecaster):
         )
 
     def _fit(self, panel: Panel) -> None:
-        self._train(panel, [panel])
+        self._train([panel], lambda network, key: self.source(panel, network, key=key))
 
     def _fit_store(self, store: SeriesStore) -> None:
-        self._train(store, store)
+        self._train(store, lambda network, key: self.source(store, network, key=key))
 
-    def _train(self, series: Panel | SeriesStore, panels: Iterable[Panel]) -> None:
-        """Train on series, which are all in `panels`."""
+    def _train(
+        self,
+        panels: Iterable[Panel],
+        source_of: Callable[[MQNetwork, PRNGKeyArray], Source],
+        loss_fn: LossFn | None = None,
+    ) -> None:
+        """Train on a source of all series, of which `panels` has the parts."""
         typical, sizes = [], {}
         for panel in panels:
             self._check_targets(panel)
@@ -150,16 +156,16 @@ class NeuralForecaster(Forecaster):
         # In one program: the weights' shapes would each be compiled by themselves.
         network = eqx.filter_jit(lambda key: self.build(sizes, key=key))(network_key)
         network = eqx.tree_at(lambda n: n.prior, network, learn_prior(typical))
-        source = self.source(series, network, key=batch_key)
         optimizer = OptimizerConfig(
             learning_rate=self.learning_rate,
             warmup_steps=min(50, self.steps // 10),
             weight_decay=self.weight_decay,
         ).build(self.steps)
+        source = source_of(network, batch_key)
         try:
             result = fit(
                 network,
-                forking_loss,
+                loss_fn or forking_loss,
                 source,
                 optimizer,
                 key=key,
@@ -193,27 +199,21 @@ class NeuralForecaster(Forecaster):
         dates = min(len(columns), _DATES) if consecutive else 1
         length = self._history(panel, network) + dates - 1
         pad = length + _DATES
-        arrays = SeriesArrays.of(panel, network.prior, half_life=self.half_life, pad=pad)
         # The last date of each pass; the first pass may reach back to dates that are not asked for.
         lasts = columns[::-1][::dates][::-1] if consecutive else columns
-        batch = max(1, min(len(panel.ids), _CELLS // max(dates * self.horizon, length)))
-        passes = []
-        for last in lasts:
-            parts = []
-            for start in range(0, len(panel.ids), batch):
-                # The last batch is filled up, so that all have one shape and one program.
-                index = np.minimum(np.arange(start, start + batch), len(panel.ids) - 1)
-                made = _quantiles(
-                    network,
-                    arrays,
-                    jnp.asarray(index, jnp.int32),
-                    jnp.asarray(last, jnp.int32),
-                    length,
-                    dates,
-                )
-                parts.append(np.asarray(made)[: len(panel.ids) - start])
-            passes.append(np.concatenate(parts))
-        return np.concatenate(passes, 1)[:, -len(columns) :]
+        count = len(panel.ids)
+        batch = max(1, min(count, _CELLS // max(dates * self.horizon, length)))
+        parts = []
+        for start in range(0, count, batch):
+            # The last batch is filled up, so that all have one shape and one program.
+            rows = panel.rows(np.minimum(np.arange(start, start + batch), count - 1))
+            arrays = SeriesArrays.of(rows, network.prior, half_life=self.half_life, pad=pad)
+            passes = [
+                np.asarray(_quantiles(network, arrays, jnp.asarray(last, jnp.int32), length, dates))
+                for last in lasts
+            ]
+            parts.append(np.concatenate(passes, 1)[: count - start, -len(columns) :])
+        return np.concatenate(parts)
 
     def _arrays(self):
         return self.network, self._sizes
@@ -454,8 +454,8 @@ def _sizes(panel: Panel) -> dict[str, Any]:
 
 
 @eqx.filter_jit
-def _quantiles(network, arrays, index, last, length, dates):
+def _quantiles(network, arrays, last, length, dates):
     def one(i):
         return network(arrays.stretch(i, last, length, network.horizon), dates)
 
-    return jax.vmap(one)(index)
+    return jax.vmap(one)(jnp.arange(arrays.series.y.shape[0], dtype=jnp.int32))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..data._extras import extra
-from .calendar import Calendar
+from .calendar import Calendar, DateFacts
 from .columns import Column, Facts, encode, learn_columns
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
@@ -147,9 +147,6 @@ class Schema:
     ) -> "Schema":
         """The same from a frame in parts, each with all rows of its series; one part is looked at at a time.
 
-        The spacing of dates, where it is not given, is that of the first part which tells; a part that tells of
-        none is no error, unless it is the last one.
-
         Raises:
             ValueError: as `of`.
         """
@@ -160,8 +157,7 @@ class Schema:
                 "one role, and unique_id, ds and y have theirs."
             )
         facts: dict[str, Facts] = {}
-        calendar: Calendar | None = None
-        untold: ValueError | None = None
+        dates: DateFacts | None = None
         known_rows = rows = 0
         for part in frames:
             frame: Any = as_frame(part)
@@ -173,21 +169,14 @@ class Schema:
             for name in names:
                 seen = Facts.of(name, (of_series if name in static else known)[name])
                 facts[name] = facts[name] + seen if name in facts else seen
-            try:
-                here = Calendar.of(frame[DATE], frame[ID], freq)
-            except ValueError as error:
-                untold = error
-            else:
-                calendar = here if calendar is None else calendar.joined(here, freq)
-        if known_rows == 0:
+            here = DateFacts.of(frame[DATE], frame[ID])
+            dates = here if dates is None else dates + here
+        if known_rows == 0 or dates is None:
             raise ValueError(
                 f"Schema expected at least one known target, got {rows} rows without; fill column y."
             )
-        if calendar is None:
-            assert untold is not None
-            raise untold
         return cls(
-            calendar=calendar,
+            calendar=Calendar.of(dates, freq),
             horizon=horizon,
             seasons=tuple(seasons),
             past=tuple(facts[name].column() for name in past),

@@ -1,12 +1,14 @@
-"""Series on disk: any number of them, in parts that fit into memory.
+"""Series on disk: more of them than fit into memory, in parts that do.
 
-A store is a folder of panels, each of some of the series, as plain arrays in single precision that are mapped
-into memory and read where they are needed. `write_store` makes one of a parquet file or folder:
+A store is a folder of panels, each of some of the series. Their arrays, in single precision, lie one after the
+other in a file for each quantity, which is mapped into memory and read where it is needed. `write_store` makes
+one of parquet files:
 
     rows in any order --hash of unique_id--> parts --Schema--> panels
 """
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,14 +25,21 @@ from .parting import part_rows, read_part
 
 _FORMAT = 1
 _FILE = "store.json"
-_ARRAYS = ("ids", "ends", "y", "observed", "past", "future", "static", "codes")
+_TYPES = {
+    "ends": np.int64,
+    "y": np.float32,
+    "observed": np.bool_,
+    "past": np.float32,
+    "future": np.float32,
+    "static": np.float32,
+    "codes": np.int32,
+}
 
 
 @dataclass(frozen=True)
 class Part:
     """The arrays of some series, as in a `Panel`, but future covariates without the calendar's features."""
 
-    ids: np.ndarray
     ends: np.ndarray
     y: np.ndarray
     observed: np.ndarray
@@ -52,7 +61,7 @@ class SeriesStore:
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = Path(path).resolve()
         if not (self.path / _FILE).is_file():
             raise FileNotFoundError(
                 f"SeriesStore expected a folder written by write_store, got {path}, which has no {_FILE}; "
@@ -63,16 +72,18 @@ class SeriesStore:
             if content["format"] != _FORMAT:
                 raise ValueError(f"format {content['format']}")
             self.schema = Schema.from_json(content["schema"])
-            self._sizes: list[int] = content["sizes"]
+            self.shapes: list[tuple[int, int]] = [(n, t) for n, t in content["shapes"]]
             self._ahead: str | None = content["ahead"]
-        except (ValueError, KeyError, TypeError) as error:
+            self._check_sizes()
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise ValueError(
-                f"SeriesStore expected a store of format {_FORMAT} in {path}, got {error!r}; write it again."
+                f"SeriesStore expected a whole store of format {_FORMAT} in {path}, got {error!r}; write it "
+                "again."
             ) from error
 
     def __len__(self) -> int:
         """Number of parts."""
-        return len(self._sizes)
+        return len(self.shapes)
 
     def __iter__(self) -> Iterator[Panel]:
         """The parts, one in memory at a time."""
@@ -81,42 +92,49 @@ class SeriesStore:
     @property
     def series(self) -> int:
         """Number of series in all parts."""
-        return sum(self._sizes)
+        return sum(count for count, _ in self.shapes)
 
-    def part(self, number: int) -> Part:
-        """The arrays of one part, mapped into memory."""
-        folder = self.path / f"part-{number:04d}"
-        return Part(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The arrays of all parts, mapped into memory."""
+        mapped = {name: self._pieces(name) for name in _TYPES}
+        return [
+            Part(**{name: mapped[name][number] for name in _TYPES}) for number in range(len(self))
+        ]
 
     def panel(self, number: int) -> Panel:
         """One part as a panel."""
-        part = self.part(number)
-        width = part.future.shape[1]
-        dates = part.ends[:, None] - (part.y.shape[1] - 1) + np.arange(width)
-        first, table = self.cycles
+        part = self.parts[number]
+        dates = part.ends[:, None] - (part.y.shape[1] - 1) + np.arange(part.future.shape[1])
+        ids = json.loads(_ids_file(self.path, number).read_text(encoding="utf-8"))
         return Panel(
-            ids=np.asarray(part.ids),
+            ids=np.array(ids, np.int64 if isinstance(ids[0], int) else object),
             ends=np.asarray(part.ends),
             calendar=self.schema.calendar,
             horizon=self.schema.horizon,
             y=part.y,
             observed=part.observed,
             past=part.past,
-            future=np.concatenate([part.future, table[dates - first]], -1),
+            future=np.concatenate([part.future, self.cycles(dates)], -1),
             static=np.asarray(part.static),
             codes=np.asarray(part.codes),
             categories=tuple(c.width for c in self.schema.static if c.levels is not None),
         )
 
+    def cycles(self, dates: np.ndarray) -> np.ndarray:
+        """The calendar's features of dates, by their numbers."""
+        calendar, seasons = self.schema.calendar, self.schema.seasons
+        # Of counters they are quick to compute, and there may be any number of them between two series.
+        if isinstance(calendar.spacing, int):
+            return calendar.features(dates, seasons).astype(np.float32)
+        first, table = self._cycles
+        return table[dates - first]
+
     @cached_property
-    def cycles(self) -> tuple[int, np.ndarray]:
-        """The calendar's features of all dates, and the number of the first of them."""
-        reaches = [
-            (int((part.ends - part.y.shape[1]).min()) + 1, int(part.ends.max()))
-            for part in map(self.part, range(len(self)))
-        ]
-        first = min(low for low, _ in reaches)
-        last = max(high for _, high in reaches) + self.schema.horizon
+    def _cycles(self) -> tuple[int, np.ndarray]:
+        """The features of all dates, and the number of the first of them."""
+        first = min(int(part.ends.min()) - part.y.shape[1] + 1 for part in self.parts)
+        last = max(int(part.ends.max()) for part in self.parts) + self.schema.horizon
         dates = np.arange(first, last + 1)
         table = self.schema.calendar.features(dates, self.schema.seasons)
         return first, table.astype(np.float32)
@@ -130,8 +148,43 @@ class SeriesStore:
         if self._ahead is not None:
             raise ValueError(self._ahead)
 
+    def _shapes_of(self, name: str) -> list[tuple[int, ...]]:
+        """Of one quantity, part by part."""
+        schema = self.schema
+        widths = {role: sum(c.width for c in getattr(schema, role)) for role in ("past", "future")}
+        categories = sum(c.levels is not None for c in schema.static)
+        after: dict[str, Callable[[int], tuple[int, ...]]] = {
+            "ends": lambda t: (),
+            "y": lambda t: (t,),
+            "observed": lambda t: (t,),
+            "past": lambda t: (t, widths["past"]),
+            "future": lambda t: (t + schema.horizon, widths["future"]),
+            "static": lambda t: (len(schema.static) - categories,),
+            "codes": lambda t: (categories,),
+        }
+        return [(n, *after[name](t)) for n, t in self.shapes]
+
+    def _pieces(self, name: str) -> list[np.ndarray]:
+        return map_pieces(self.path / f"{name}.bin", _TYPES[name], self._shapes_of(name))
+
+    def _check_sizes(self) -> None:
+        for name, kind in _TYPES.items():
+            expected = np.dtype(kind).itemsize * sum(map(math.prod, self._shapes_of(name)))
+            found = (self.path / f"{name}.bin").stat().st_size
+            if found != expected:
+                raise ValueError(f"{name}.bin has {found} bytes instead of {expected}")
+
     def __repr__(self) -> str:
         return f"SeriesStore({str(self.path)!r}, series={self.series}, parts={len(self)})"
+
+
+def map_pieces(file: Path, kind: Any, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """Arrays that lie one after the other in a file, mapped into memory at once."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    # An empty file cannot be mapped.
+    flat = np.memmap(file, kind, "r") if ends[-1] else np.zeros(0, kind)
+    starts = (0, *ends[:-1])
+    return [flat[a:b].reshape(s) for a, b, s in zip(starts, ends, shapes, strict=True)]
 
 
 def write_store(
@@ -166,7 +219,8 @@ def write_store(
         folder = Path(scratch)
         files = part_rows(source, folder, columns=columns, rows=rows)
         schema = learn(map(read_part, files))
-        made, sizes, missing = folder / "store", [], None
+        made, shapes, missing = folder / "store", [], None
+        made.mkdir()
         for number, file in enumerate(files):
             frame = read_part(file)
             try:
@@ -174,27 +228,36 @@ def write_store(
             except ValueError as error:
                 # To learn from, covariates need not be known ahead; whatever else is wrong is raised again.
                 panel, missing = schema.panel(frame), str(error)
-            _write_part(made / f"part-{number:04d}", panel, schema)
-            sizes.append(len(panel.ids))
+            _append(made, number, panel, schema)
+            shapes.append(panel.y.shape)
             file.unlink()
-        content = {"format": _FORMAT, "schema": schema.to_json(), "sizes": sizes, "ahead": missing}
+        content = {
+            "format": _FORMAT,
+            "schema": schema.to_json(),
+            "shapes": shapes,
+            "ahead": missing,
+        }
         (made / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
         os.replace(made, path)
     return SeriesStore(path)
 
 
-def _write_part(folder: Path, panel: Panel, schema: Schema) -> None:
-    folder.mkdir(parents=True)
-    ids = panel.ids if np.issubdtype(panel.ids.dtype, np.integer) else panel.ids.astype(str)
-    future = panel.future[..., : sum(column.width for column in schema.future)]
-    numbers = {name: getattr(panel, name).astype(np.float32) for name in ("y", "past", "static")}
-    arrays = {
-        "ids": ids,
-        "ends": panel.ends,
-        "observed": panel.observed,
-        "future": future.astype(np.float32),
-        "codes": panel.codes.astype(np.int32),
-        **numbers,
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+def _append(folder: Path, number: int, panel: Panel, schema: Schema) -> None:
+    """Write the arrays of a part behind those of the one before."""
+    known = np.abs(panel.y[panel.observed])
+    if known.size and known.max() > np.finfo(np.float32).max:
+        raise ValueError(
+            f"write_store expected targets within single precision, got {known.max():g}; choose a larger unit."
+        )
+    for name, kind in _TYPES.items():
+        array = getattr(panel, name)
+        if name == "future":
+            array = array[..., : sum(column.width for column in schema.future)]
+        with open(folder / f"{name}.bin", "ab") as file:
+            np.ascontiguousarray(array, kind).tofile(file)
+    text = json.dumps(panel.ids.tolist())
+    _ids_file(folder, number).write_text(text, encoding="utf-8")
+
+
+def _ids_file(folder: Path, number: int) -> Path:
+    return folder / f"ids-{number:04d}.json"

@@ -21,9 +21,9 @@ from jaxsci.training import StreamSource
 from .forking import normals
 from .scaling import Prior
 from .series import Series
-from .store import SeriesStore
+from .store import SeriesStore, map_pieces
 
-_NORMAL = ("level", "scale", "started")
+_NORMAL = {"level": np.float32, "scale": np.float32, "started": np.bool_}
 _TARGETS, _ASKED = "targets", "asked"
 
 
@@ -57,29 +57,40 @@ class Stretches:
     ):
         self.store, self.length, self.forks, self.horizon = store, length, forks, horizon
         self._before = float(prior.level), float(prior.scale)
-        self._parts = [store.part(number) for number in range(len(store))]
-        scratch = Path(tempfile.mkdtemp(dir=store.path, prefix="normals-"))
-        # Also where nobody calls `close`.
-        self._remove = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
-        self._normals, first, dates = [], [], []
-        for number, part in enumerate(self._parts):
-            folder = scratch / f"{number}"
-            folder.mkdir()
-            y, observed = jnp.asarray(part.y), jnp.asarray(part.observed)
-            normal = normals(y, observed, prior, half_life)
-            for name in _NORMAL:
-                np.save(folder / f"{name}.npy", np.asarray(getattr(normal, name)))
-            self._normals.append([np.load(folder / f"{n}.npy", mmap_mode="r") for n in _NORMAL])
-            known = part.observed.any(1)
-            first.append(np.where(known, part.observed.argmax(1), part.y.shape[1]))
-            dates.append(part.y.shape[1] - first[-1])
+        self._parts = store.parts
+        first = [
+            np.where(part.observed.any(1), part.observed.argmax(1), part.y.shape[1])
+            for part in self._parts
+        ]
+        dates = [part.y.shape[1] - f for part, f in zip(self._parts, first, strict=True)]
         self._first = np.concatenate(first)
-        self._part_ends = np.cumsum([len(part.ids) for part in self._parts])
+        self._part_ends = np.cumsum([len(part.ends) for part in self._parts])
         self._ends = np.cumsum(-(-np.concatenate(dates) // forks), dtype=np.int64)
         if len(self) == 0:
             raise ValueError(
                 f"Stretches expected series with known targets, got none in {store.path}; fill column y."
             )
+        scratch = Path(tempfile.mkdtemp(dir=store.path, prefix="normals-"))
+        # Also where nobody calls `close`.
+        self._remove = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        try:
+            self._normals = self._computed(prior, half_life, scratch)
+        except BaseException:
+            self._remove()
+            raise
+
+    def _computed(
+        self, prior: Prior, half_life: float, scratch: Path
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Level, scale and start of every date, part by part, mapped from files."""
+        for part in self._parts:
+            normal = normals(jnp.asarray(part.y), jnp.asarray(part.observed), prior, half_life)
+            for name in _NORMAL:
+                with open(scratch / name, "ab") as file:
+                    np.asarray(getattr(normal, name)).tofile(file)
+        shapes = [part.y.shape for part in self._parts]
+        pieces = (map_pieces(scratch / name, kind, shapes) for name, kind in _NORMAL.items())
+        return list(zip(*pieces, strict=True))
 
     def __len__(self) -> int:
         """Number of stretches."""
@@ -108,14 +119,15 @@ class Stretches:
         def cut(array: np.ndarray, more: int = 0, before: float = 0) -> np.ndarray:
             return _cut(array, start, self.length + more, before)
 
-        first, table = self.store.cycles
-        date = int(part.ends[row]) - (count - 1) - first
-        cycles = table[date : date + count + self.horizon]
         now = np.arange(end - self.forks + 1, end + 1)
         ahead = now[:, None] + np.arange(1, self.horizon + 1)
         column = np.clip(ahead, 0, count - 1)
         asked = (ahead < count) & (now >= begin)[:, None]
-        future = [cut(array, self.horizon) for array in (part.future[row], cycles)]
+        # Of dates in the panel alone, as the arrays of a panel have them.
+        columns = np.arange(max(start, 0), max(end + 1 + self.horizon, 0))
+        cycles = self.store.cycles(int(part.ends[row]) - (count - 1) + columns)
+        padding = ((self.length + self.horizon - len(columns), 0), (0, 0))
+        future = cut(part.future[row], self.horizon), np.pad(cycles, padding)
         return {
             "y": cut(part.y[row]),
             "observed": cut(part.observed[row]),
@@ -132,6 +144,7 @@ class Stretches:
 
     def close(self) -> None:
         """Remove the files of level and scale; nothing can be read any more."""
+        self._normals = []
         self._remove()
 
     def __repr__(self) -> str:
@@ -160,7 +173,8 @@ class StretchSource(eqx.Module):
         return Series(**arrays), targets, asked
 
     def close(self) -> None:
-        """Remove the files that the stretches are read from."""
+        """Stop reading, and remove the files that the stretches are read from."""
+        self.stream.close()
         if isinstance(self.stream.items, Stretches):
             self.stream.items.close()
 

@@ -81,6 +81,10 @@ class StreamSource(eqx.Module):
         """Why a batch could not be read, if that has happened."""
         return self._reader.failure
 
+    def close(self) -> None:
+        """End the thread that reads ahead; no batch can be read any more."""
+        self._reader.close()
+
     def batch(self, position: Int[Array, ""] | int) -> PyTree[Array]:
         """Return the examples of batch `position`, each leaf ``(batch_size, ...)``.
 
@@ -122,6 +126,10 @@ class _Reader:
             raise
         self._ahead = after.tobytes(), self._thread.submit(self._read, after)
         return batch
+
+    def close(self) -> None:
+        self._ahead = None
+        self._thread.shutdown(cancel_futures=True)
 
     def _read(self, numbers: Sequence[int] | np.ndarray) -> PyTree[np.ndarray]:
         examples = [jax.tree.map(_canonical, self.items[int(number)]) for number in numbers]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxsci.forecasting.calendar import Calendar
+from jaxsci.forecasting.calendar import Calendar, DateFacts
 from jaxsci.forecasting.panel import Schema
 
 
@@ -34,7 +34,7 @@ def test_dates_count_on_from_the_end_of_each_series(frame):
 def test_calendars_count_dates_of_any_spacing(freq):
     dates = pd.Series(pd.date_range("2020-03-01", periods=40, freq=freq))
     groups = pd.Series(["a"] * 40)
-    calendar = Calendar.of(dates, groups, None)
+    calendar = Calendar.of(DateFacts.of(dates, groups), None)
     np.testing.assert_array_equal(calendar.positions(dates), np.arange(40))
     later = pd.date_range(dates.iloc[-1], periods=4, freq=freq)[1:]
     np.testing.assert_array_equal(calendar.dates(np.array([40, 41, 42])), later)
@@ -46,7 +46,7 @@ def test_calendars_count_dates_of_any_spacing(freq):
 @pytest.mark.parametrize("freq", ["h", "D", "MS", "B"])
 def test_missing_dates_do_not_hide_the_spacing(freq):
     dates = pd.Series(pd.date_range("2020-03-02", periods=40, freq=freq)).drop([7, 8, 20, 33])
-    calendar = Calendar.of(dates, pd.Series(["a"] * 40)[dates.index], None)
+    calendar = Calendar.of(DateFacts.of(dates, pd.Series(["a"] * 40)[dates.index]), None)
     assert calendar.spacing == freq
     np.testing.assert_array_equal(calendar.positions(dates), dates.index)
 
@@ -55,7 +55,7 @@ def test_dates_without_a_common_spacing_are_refused():
     days = ["2020-01-01", "2020-01-02", "2020-01-05", "2020-01-06 01:30"]
     dates = pd.Series([pd.Timestamp(day) for day in days])
     with pytest.raises(ValueError, match=r"Calendar expected 3 dates in a row.*freq='D'"):
-        Calendar.of(dates, pd.Series(["a"] * 4), None)
+        Calendar.of(DateFacts.of(dates, pd.Series(["a"] * 4)), None)
 
 
 def test_static_covariates_that_change_are_refused(frame):

@@ -1,5 +1,8 @@
 """Series on disk: the same panels, batches and forecasts as from a frame in memory."""
 
+import gc
+import threading
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -100,10 +103,73 @@ def test_counters_of_parts_have_the_largest_spacing_that_fits(steps, spacing):
         pd.DataFrame({"unique_id": i, "ds": i * spacing + step * np.arange(5), "y": 1.0})
         for i, step in enumerate(steps)
     ]
+    # One date alone has no spacing.
+    parts.insert(0, parts[0][:1].assign(unique_id=9))
     model = SeasonalNaive(horizon=2)
     joined = model._learn_schema(parts).calendar
     assert joined == model._learn_schema([pd.concat(parts)]).calendar
     assert joined.spacing == spacing
+
+
+def test_parts_tell_of_dates_together():
+    """Business days, of which the first part sees a week."""
+    days = pd.date_range("2024-01-01", periods=40, freq="B")
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": dates, "y": 1.0})
+        for name, dates in (("short", days[:5]), ("long", days))
+    ]
+    model = SeasonalNaive(horizon=2)
+    assert model._learn_schema(parts).calendar == model._learn_schema([pd.concat(parts)]).calendar
+    assert model._learn_schema(parts).calendar.spacing == "B"
+
+
+def test_truth_values_are_numbers_where_some_are_missing(tmp_path, shuffled):
+    flags = shuffled["sales"].gt(0).astype("boolean").mask(shuffled["unique_id"] == "series 1")
+    shuffled.assign(sales=flags).to_parquet(tmp_path / "rows.parquet")
+    model = SeasonalNaive(**OPTIONS)
+    store = model.write_store(tmp_path / "rows.parquet", tmp_path / "store", rows=30)
+    assert store.schema.past[0].levels is None
+    expected = model._learn_schema([pd.read_parquet(tmp_path / "rows.parquet")]).past[0]
+    np.testing.assert_allclose(store.schema.past[0].mean, expected.mean, rtol=1e-12)
+
+
+def test_files_of_other_types_and_folders_of_one_kind_make_one_frame(tmp_path, shuffled):
+    for kind, rows in shuffled.groupby("kind"):
+        folder = tmp_path / "rows" / f"kind={kind}"
+        folder.mkdir(parents=True)
+        rows = rows.drop(columns="kind")
+        # Nothing but missing values has a type of its own, and so have whole numbers.
+        rows = rows.assign(event=None, size=rows["size"].astype(int)) if kind == "a" else rows
+        rows.to_parquet(folder / "rows.parquet")
+    (tmp_path / "rows" / "README.txt").write_text("not read")
+    store = SeasonalNaive(**OPTIONS).write_store(tmp_path / "rows", tmp_path / "store", rows=30)
+    (kinds,) = (c.levels for c in store.schema.static if c.name == "kind")
+    assert kinds == ("a", "b")
+    assert store.series == 4
+
+
+def test_series_far_apart_need_no_table_of_dates(tmp_path):
+    near, far = (
+        pd.DataFrame({"unique_id": i, "ds": start + np.arange(20), "y": np.arange(20.0)})
+        for i, start in enumerate((0, 2 * 10**9))
+    )
+    pd.concat([near, far]).to_parquet(tmp_path / "rows.parquet")
+    model = SeasonalNaive(horizon=2, season=7)
+    store = model.write_store(tmp_path / "rows.parquet", tmp_path / "store", rows=20)
+    found = model.fit(store).predict(store)
+    pd.testing.assert_frame_equal(
+        found, model.predict(pd.concat([near, far])), check_dtype=False, rtol=1e-6
+    )
+
+
+def test_training_leaves_nothing_open(store):
+    threads, maps = threading.active_count(), Path("/proc/self/maps")
+    network().fit(store)
+    assert threading.active_count() == threads
+    assert not list(store.path.glob("normals-*"))
+    if maps.exists():
+        gc.collect()
+        assert "normals-" not in maps.read_text()
 
 
 def test_stretches_make_every_forecast_once_as_from_memory(store, stretches):
@@ -216,6 +282,11 @@ def test_covariates_that_are_not_known_ahead_are_refused_when_they_are_needed(tm
         (lambda f: f.assign(sales=np.inf), "finite or missing numbers in column 'sales'"),
         (lambda f: f.assign(size=range(len(f))), "one value of the static covariate 'size'"),
         (lambda f: f.assign(ds=f["ds"].astype(str)), "ds as datetime64"),
+        (
+            lambda f: f.assign(unique_id=f["ds"]),
+            "unique_id as strings or whole numbers, got timestamp",
+        ),
+        (lambda f: f.assign(y=1e39), "targets within single precision, got 1e"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, shuffled, change, message):
@@ -235,6 +306,16 @@ def test_paths_that_do_not_fit_are_refused(tmp_path, store, files):
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(ValueError, match="expected parquet files"):
         model.write_store(tmp_path / "text.parquet", tmp_path / "other")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"files \*.parquet, got none"):
+        model.write_store(tmp_path / "empty", tmp_path / "other")
+    pd.read_parquet(files / "a.parquet").drop(columns="y").to_parquet(files / "c.parquet")
+    with pytest.raises(ValueError, match=r"the same columns, got \['y'\] in only one"):
+        model.write_store(files, tmp_path / "other")
+    with open(store.path / "y.bin", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ValueError, match=r"a whole store .*y.bin has"):
+        SeriesStore(store.path)
     with pytest.raises(FileNotFoundError, match=r"has no store.json"):
         SeriesStore(files)
     (store.path / "store.json").write_text('{"format": 0}')

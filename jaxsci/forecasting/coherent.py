@@ -1,0 +1,178 @@
+r"""Any forecaster of all series of a hierarchy, with forecasts that add up; networks learn it end to end.
+
+    q̃ = q + (m̃ − m),     m = Σ_q w_q q,     m̃ = reconcile(m)
+
+m is the location of the quantiles: that of the Gaussian which fits them best, and their mean where the levels
+are symmetric about a half. It is moved onto the sums by `jaxsci.constraints.project`, and the quantiles with
+it. Trained end to end, a network's loss is that of q̃, and its gradient passes through the projection: what
+it learns is then chosen for the coherent forecast, and not for one that is changed afterwards.
+
+Reference: Rangapuram, Werner, Benidis, Mercado, Gasthaus, Januschowski, End-to-end learning of coherent
+probabilistic forecasts for hierarchical time series, ICML 2021, PMLR 139:8832; they project samples, and we
+the location of quantiles.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.special import ndtri
+
+from jaxsci.metrics.quantile_loss import pinball
+
+from .forecaster import Forecaster, load
+from .forking import AlignedSource, ForkSource
+from .hierarchy import Hierarchy
+from .network import MQNetwork
+from .neural import NeuralForecaster
+from .panel import Panel
+from .reconcile import reconcile
+from .wrapper import INNER, Wrapper
+
+# Those that need no residuals.
+Method = Literal["bottom_up", "ols", "wls_structural"]
+_PINBALL = ("increments", "free")
+
+
+class Coherent(Wrapper):
+    """A forecaster whose forecasts of a hierarchy add up, at their locations.
+
+    Args:
+        forecaster: the one whose forecasts are moved; it is fitted too.
+        hierarchy: of exactly the series of the frames.
+        method: as in `reconcile`, one without residuals.
+        end_to_end: whether a network is trained on the loss of the coherent quantiles; its batches then have
+            all series at the same dates, once, or as often as `batch_size` allows.
+
+    Raises:
+        TypeError: no forecaster, no hierarchy, or nothing to train end to end.
+        ValueError: another method, a head that is not trained by quantiles, or targets that are never negative.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        hierarchy: Hierarchy,
+        *,
+        method: Method = "ols",
+        end_to_end: bool = False,
+    ):
+        super().__init__(forecaster)
+        if not isinstance(hierarchy, Hierarchy):
+            raise TypeError(
+                f"Coherent expected a Hierarchy, got {type(hierarchy).__name__}; build one of labels, as in "
+                "Hierarchy.from_labels."
+            )
+        if method not in get_args(Method):
+            raise ValueError(
+                f"Coherent expected a method of {get_args(Method)}, got {method!r}; choose one, or use "
+                "reconcile_frame for those with residuals."
+            )
+        network = forecaster if isinstance(forecaster, NeuralForecaster) else None
+        if end_to_end and network is None:
+            raise TypeError(
+                f"Coherent expected a network to train end to end, got {type(forecaster).__name__}; leave "
+                "end_to_end out."
+            )
+        if end_to_end and network is not None and network.head not in _PINBALL:
+            raise ValueError(
+                f"Coherent expected a head of {_PINBALL} to train end to end, got {network.head!r}; choose "
+                "one of them."
+            )
+        if forecaster.nonnegative:
+            raise ValueError(
+                "Coherent expected a forecaster without nonnegative, got one with it; what is cut off at zero "
+                "does not add up."
+            )
+        self.hierarchy = hierarchy
+        self.method: Method = method
+        self.end_to_end = bool(end_to_end)
+
+    def _fit(self, panel: Panel) -> None:
+        order = self._order(panel)
+        self.forecaster = copy.copy(self.forecaster)
+        if not self.end_to_end:
+            self.forecaster._fit(panel)
+            return
+        assert isinstance(self.forecaster, NeuralForecaster)
+        inner, ordered = self.forecaster, panel.rows(order)
+
+        def source(network: MQNetwork, key: PRNGKeyArray) -> AlignedSource:
+            stretches = inner.source(ordered, network, key=key)
+            assert isinstance(stretches, ForkSource)
+            return AlignedSource(stretches, max(1, inner.batch_size // len(order)))
+
+        inner._train([ordered], source, self._loss)
+
+    def _loss(self, network: MQNetwork, batch: Any, key: PRNGKeyArray | None = None):
+        """Mean pinball loss of coherent quantiles, each in units of its forecast date's scale."""
+        series, targets, observed = batch
+        forks, count = targets.shape[1], len(self.hierarchy.ids)
+        quantiles = jax.vmap(lambda one: network(one, forks))(series)
+        together = quantiles.reshape(-1, count, *quantiles.shape[1:])
+        moved = self._moved(together).reshape(quantiles.shape)
+        level, scale = (x[:, -forks:, None] for x in (series.level, series.scale))
+        # What was not observed is replaced before the loss: 0 · nan has no gradient.
+        targets = (jnp.where(observed, targets, level) - level) / scale
+        moved = (moved - level[..., None]) / scale[..., None]
+        losses = pinball(moved, self.quantiles, targets).mean(-1)
+        total = jnp.where(observed, losses, 0.0).sum()
+        return total / jnp.maximum(observed.sum(), 1).astype(losses.dtype), {}
+
+    def _moved(
+        self, quantiles: Float[Array, "dates series forks horizon quantiles"]
+    ) -> Float[Array, "dates series forks horizon quantiles"]:
+        weights = jnp.asarray(self.weights, quantiles.dtype)
+        location = jnp.moveaxis(quantiles @ weights, 1, -1)
+        coherent = reconcile(location, self.hierarchy, method=self.method)
+        return quantiles + jnp.moveaxis(coherent - location, -1, 1)[..., None]
+
+    @property
+    def weights(self) -> Float[np.ndarray, " quantiles"]:
+        """Weights w of the quantiles in their location."""
+        scores = ndtri(np.asarray(self.quantiles))
+        weights, spread = np.full(len(scores), 1 / len(scores)), scores - scores.mean()
+        if len(scores) > 1:
+            weights = weights - scores.mean() * spread / (spread @ spread)
+        return weights
+
+    def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
+        order = self._order(panel)
+        values = np.asarray(self.forecaster.forecast(panel, columns).values, np.float64)
+        with jax.enable_x64(True):
+            moved = np.asarray(self._moved(jnp.asarray(values[None, order])))[0]
+        back = np.empty_like(values)
+        back[order] = moved
+        return back
+
+    def _order(self, panel: Panel) -> np.ndarray:
+        """The rows of a panel in the order of the hierarchy."""
+        rows = {name: row for row, name in enumerate(panel.ids.tolist())}
+        ids = self.hierarchy.ids
+        if set(rows) != set(ids):
+            apart = sorted(map(str, set(rows) ^ set(ids)))
+            raise ValueError(
+                f"Coherent expected the {len(ids)} series of its hierarchy, got {len(rows)} that differ in "
+                f"{apart[:3]}; forecast all series, aggregates too, and no others."
+            )
+        if np.ptp(panel.ends) > 0:
+            late = panel.dates(np.array([panel.length - 1]))[:, 0]
+            raise ValueError(
+                f"Coherent expected series that end at the same date, got {late.min()} and {late.max()}; cut "
+                "them, or let them end with a known target."
+            )
+        return np.array([rows[name] for name in ids])
+
+    def _options(self) -> dict[str, Any]:
+        summing = np.asarray(self.hierarchy.summing).tolist()
+        hierarchy = {"summing": summing, "ids": list(self.hierarchy.ids)}
+        return {"hierarchy": hierarchy, "method": self.method, "end_to_end": self.end_to_end}
+
+    @classmethod
+    def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:
+        hierarchy = Hierarchy(**options.pop("hierarchy"))
+        return cls(load(path / INNER), hierarchy, **options)

@@ -1,0 +1,173 @@
+"""Forecasts of a hierarchy that add up, and networks that are trained on them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxsci.forecasting import (
+    MLP,
+    AlignedSource,
+    Coherent,
+    Hierarchy,
+    SeasonalNaive,
+    load,
+    reconcile,
+    reconcile_frame,
+)
+
+H, SEASON, LEVELS = 3, 6, (0.1, 0.4, 0.8)
+OPTIONS: dict[str, Any] = {"horizon": H, "season": SEASON, "quantiles": LEVELS}
+NETWORK: dict[str, Any] = OPTIONS | {"window": 6, "width": 4, "steps": 3, "forks": 4}
+
+
+# Anything may be passed to it.
+build: Any = Coherent
+
+
+@pytest.fixture
+def hierarchy():
+    return Hierarchy.from_labels({"kind": ["a", "a", "b"], "name": ["x", "y", "z"]})
+
+
+@pytest.fixture
+def sales(hierarchy):
+    """Series that add up, with the rows of the frame in another order than the hierarchy's."""
+    rng = np.random.default_rng(0)
+    t = np.arange(60)
+    bottom = 5 + np.sin(2 * np.pi * t / SEASON) + 0.3 * rng.normal(size=(3, len(t)))
+    values = np.asarray(hierarchy.summing) @ bottom
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": t, "y": y})
+        for name, y in zip(hierarchy.ids, values, strict=True)
+    ]
+    return pd.concat(parts[::-1], ignore_index=True)
+
+
+def aligned(inner, panel, network, dates):
+    return AlignedSource(inner.source(panel, network, key=jax.random.key(1)), dates)
+
+
+def gap(frame, hierarchy):
+    """The largest difference of a series' location from the sum of its parts' ones."""
+    shape = SeasonalNaive(**OPTIONS)
+    weights = Coherent(shape, hierarchy).weights
+    frame = frame.assign(at=frame[[f"{q:g}" for q in LEVELS]].to_numpy() @ weights)
+    table = frame.pivot(index="ds", columns="unique_id", values="at")[
+        list(hierarchy.ids)
+    ].to_numpy()
+    summing, bottom = np.asarray(hierarchy.summing), list(hierarchy.bottom)
+    return np.abs(table - table[:, bottom] @ summing.T).max() / np.abs(table).max()
+
+
+@pytest.mark.parametrize("method", ["bottom_up", "ols", "wls_structural"])
+def test_forecasts_are_those_of_reconcile_frame(hierarchy, sales, method):
+    naive = SeasonalNaive(**OPTIONS)
+    found = Coherent(naive, hierarchy, method=method).fit(sales).predict(sales)
+    expected = reconcile_frame(naive.fit(sales).predict(sales), hierarchy, method=method)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-9)
+    assert gap(found, hierarchy) < 1e-12
+
+
+def test_a_network_learns_and_forecasts_coherently(tmp_path, hierarchy, sales):
+    inner = MLP(**NETWORK)
+    made = Coherent(inner, hierarchy, end_to_end=True).fit(sales)
+    found = made.predict(sales)
+    assert gap(found, hierarchy) < 1e-12
+    # The one that was passed is as it was.
+    with pytest.raises(AssertionError):
+        _ = inner.network
+    made.save(tmp_path / "made")
+    again = load(tmp_path / "made").predict(sales)
+    pd.testing.assert_frame_equal(again, found)
+    assert len(made.cross_validate(sales, windows=2, step=5)) == 2 * H * len(hierarchy.ids)
+
+
+def test_the_loss_is_that_of_the_coherent_quantiles_and_has_a_gradient(hierarchy, sales):
+    inner = MLP(**NETWORK)
+    made = Coherent(inner, hierarchy, end_to_end=True)
+    panel = made._learn_schema([sales]).panel(sales)
+    panel = panel.rows(made._order(panel))
+    sizes = {"past": 0, "future": panel.future.shape[-1], "static": 0, "categories": []}
+    network = inner.build(sizes, key=jax.random.key(0))
+    batch = aligned(inner, panel, network, 2).batch(0)
+    series, targets, observed = batch
+    found, _ = made._loss(network, batch)
+    quantiles = jax.vmap(lambda one: network(one, 4))(series).reshape(2, -1, 4, H, len(LEVELS))
+    location = jnp.moveaxis(quantiles @ jnp.asarray(made.weights, quantiles.dtype), 1, -1)
+    move = jnp.moveaxis(reconcile(location, hierarchy, method="ols") - location, -1, 1)
+    moved = (quantiles + move[..., None]).reshape(*targets.shape, len(LEVELS))
+    error = np.asarray(targets[..., None] - moved)
+    levels = np.asarray(LEVELS)
+    losses = np.maximum(levels * error, (levels - 1) * error).mean(-1)
+    losses = losses / np.asarray(series.scale[:, -4:, None])
+    mask = np.asarray(observed)
+    assert mask.any()
+    assert not mask.all()
+    np.testing.assert_allclose(found, losses[mask].mean(), rtol=1e-5)
+    slope = jax.grad(lambda n: made._loss(n, batch)[0], allow_int=True)(network)
+    assert float(jnp.abs(slope.out.weight).max()) > 0
+
+
+def test_batches_have_all_series_at_the_same_dates(hierarchy, sales):
+    inner = MLP(**NETWORK)
+    panel = inner._learn_schema([sales]).panel(sales)
+    # Values that tell the date.
+    panel.y[:] = np.arange(panel.length)
+    sizes = {"past": 0, "future": panel.future.shape[-1], "static": 0, "categories": []}
+    network = inner.build(sizes, key=jax.random.key(0))
+    source = aligned(inner, panel, network, 3)
+    seen = set()
+    for position in range(40):
+        _, targets, observed = source.batch(position)
+        targets = np.where(observed, targets, -1).reshape(3, len(hierarchy.ids), 4, H)
+        assert (targets == targets[:, :1]).all()
+        seen |= set(targets[targets >= 0].tolist())
+    assert seen == set(range(panel.length))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda h: build("naive", h), TypeError, "expected a forecaster, got str"),
+        (lambda h: build(SeasonalNaive(**OPTIONS), [1]), TypeError, "expected a Hierarchy"),
+        (
+            lambda h: build(SeasonalNaive(**OPTIONS), h, method="mint"),
+            ValueError,
+            "a method of .* got 'mint'",
+        ),
+        (
+            lambda h: Coherent(SeasonalNaive(**OPTIONS), h, end_to_end=True),
+            TypeError,
+            "a network to train end to end, got SeasonalNaive",
+        ),
+        (
+            lambda h: Coherent(MLP(**NETWORK, head="student-t"), h, end_to_end=True),
+            ValueError,
+            "got 'student-t'",
+        ),
+        (
+            lambda h: Coherent(SeasonalNaive(**OPTIONS, nonnegative=True), h),
+            ValueError,
+            "without nonnegative",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(hierarchy, make, error, message):
+    with pytest.raises(error, match=f"Coherent expected .*{message}"):
+        make(hierarchy)
+
+
+def test_other_series_are_refused(hierarchy, sales):
+    made = Coherent(SeasonalNaive(**OPTIONS), hierarchy)
+    with pytest.raises(
+        ValueError, match=r"the 6 series of its hierarchy, got 5 that differ in \['total'\]"
+    ):
+        made.fit(sales[sales["unique_id"] != "total"])
+    late = sales[(sales["unique_id"] != "total") | (sales["ds"] < 50)]
+    with pytest.raises(ValueError, match="series that end at the same date, got 49 and 59"):
+        made.fit(late)
