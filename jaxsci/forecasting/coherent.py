@@ -36,10 +36,14 @@ from .wrapper import INNER, Wrapper
 # Those that need no residuals.
 Method = Literal["bottom_up", "ols", "wls_structural"]
 _PINBALL = ("increments", "free")
+# By which share of its size an aggregate of the history may differ from the sum of its parts.
+_ROUNDED = 0.01
 
 
 class Coherent(Wrapper):
     """A forecaster whose forecasts of a hierarchy add up, at their locations.
+
+    The history must add up as well, to a hundredth of each aggregate.
 
     Args:
         forecaster: the one whose forecasts are moved; it is fitted too.
@@ -94,6 +98,7 @@ class Coherent(Wrapper):
 
     def _fit(self, panel: Panel) -> None:
         order = self._order(panel)
+        self._check_sums(panel.rows(order))
         self.forecaster = copy.copy(self.forecaster)
         if not self.end_to_end:
             self.forecaster._fit(panel)
@@ -107,6 +112,23 @@ class Coherent(Wrapper):
             return AlignedSource(stretches, max(1, inner.batch_size // len(order)))
 
         inner._train([ordered], source, self._loss)
+
+    def _check_sums(self, panel: Panel) -> None:
+        """Refuse a history that does not add up, where all of it is known."""
+        summing = np.asarray(self.hierarchy.summing)
+        y = np.where(panel.observed, panel.y, np.nan)
+        sums = summing @ np.nan_to_num(y[list(self.hierarchy.bottom)])
+        size = summing @ np.abs(np.nan_to_num(y[list(self.hierarchy.bottom)]))
+        known = summing @ np.isnan(y[list(self.hierarchy.bottom)]) == 0
+        # Published sums are rounded.
+        off = known & (np.abs(y - sums) > _ROUNDED * np.maximum(size, np.abs(y)))
+        if off.any():
+            row, column = np.argwhere(off)[0]
+            raise ValueError(
+                f"Coherent expected a history that adds up, got {y[row, column]:g} for "
+                f"{self.hierarchy.ids[row]!r}, whose parts make {sums[row, column]:g}, and {off.sum()} such "
+                "values; correct the hierarchy, or sum the series anew."
+            )
 
     def _loss(self, network: MQNetwork, batch: Any, key: PRNGKeyArray | None = None):
         """Mean pinball loss of coherent quantiles, each in units of its forecast date's scale."""
@@ -154,10 +176,13 @@ class Coherent(Wrapper):
         rows = {name: row for row, name in enumerate(panel.ids.tolist())}
         ids = self.hierarchy.ids
         if set(rows) != set(ids):
-            apart = sorted(map(str, set(rows) ^ set(ids)))
+            strange, lacking = (
+                sorted(map(str, x)) for x in (set(rows) - set(ids), set(ids) - set(rows))
+            )
             raise ValueError(
-                f"Coherent expected the {len(ids)} series of its hierarchy, got {len(rows)} that differ in "
-                f"{apart[:3]}; forecast all series, aggregates too, and no others."
+                f"Coherent expected the {len(ids)} series of its hierarchy, got {len(strange)} others, "
+                f"{strange[:3]}, and not {len(lacking)} of its own, {lacking[:3]}; give it all series, "
+                "aggregates too, and the hierarchy their names."
             )
         if np.ptp(panel.ends) > 0:
             late = panel.dates(np.array([panel.length - 1]))[:, 0]
@@ -174,5 +199,6 @@ class Coherent(Wrapper):
 
     @classmethod
     def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:
-        hierarchy = Hierarchy(**options.pop("hierarchy"))
+        stored = options.pop("hierarchy")
+        hierarchy = Hierarchy(np.asarray(stored["summing"]), stored["ids"])
         return cls(load(path / INNER), hierarchy, **options)

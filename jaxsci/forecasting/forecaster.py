@@ -227,6 +227,10 @@ class Forecaster(abc.ABC):
 
         The forecaster is used as it is: targets before its own training's end were seen by it.
         """
+        if isinstance(frame, SeriesStore):
+            raise TypeError(
+                f"backtest expected a frame, got {frame}; call forecast(panel, columns) with each of its parts."
+            )
         panel = self.schema.panel(frame)
         dates = whole("backtest", "dates", dates)
         if dates > panel.length:

@@ -308,8 +308,17 @@ def as_frame(frame: Any) -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame):
         return frame
     if isinstance(frame, str | Path):
-        extra("jaxsci.forecasting", "pyarrow", "pyarrow", "pass a pandas frame", name="forecast")
-        return pd.read_parquet(frame)
+        arrow = extra(
+            "jaxsci.forecasting", "pyarrow", "pyarrow", "pass a pandas frame", name="forecast"
+        )
+        try:
+            return pd.read_parquet(frame)
+        except arrow.ArrowInvalid as error:
+            raise ValueError(
+                f"jaxsci.forecasting expected a parquet file or a folder of such at {frame}, got something "
+                f"else ({str(error).splitlines()[0]}); open a store with SeriesStore, and read other files "
+                "with pandas."
+            ) from error
     if hasattr(frame, "to_dict") and type(frame).__module__.startswith("polars"):
         return pd.DataFrame(frame.to_dict(as_series=False))
     raise TypeError(

@@ -36,6 +36,7 @@ def part_rows(source: Any, folder: Path, *, columns: Sequence[str], rows: int) -
 
     Raises:
         FileNotFoundError: no such file.
+        TypeError: no path.
         ValueError: no parquet files, columns that are missing or differ, other ids, or no rows.
     """
     arrow, datasets = (
@@ -91,7 +92,12 @@ def read_part(file: Path) -> pd.DataFrame:
 
 def _dataset(source: Any, arrow: Any, datasets: Any) -> Any:
     """The rows of one file, or of all files of a folder, which must have the same columns."""
-    if not isinstance(source, str | Path) or not Path(source).exists():
+    if not isinstance(source, str | Path):
+        raise TypeError(
+            f"write_store expected the path of a parquet file, or of a folder of such, got "
+            f"{type(source).__name__}; a frame in memory needs no store."
+        )
+    if not Path(source).exists():
         raise FileNotFoundError(
             f"write_store expected the path of a parquet file, or of a folder of such, got {source!r}; correct "
             "the path."

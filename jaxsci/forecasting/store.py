@@ -146,7 +146,10 @@ class SeriesStore:
             ValueError: the first of them.
         """
         if self._ahead is not None:
-            raise ValueError(self._ahead)
+            raise ValueError(
+                f"predict expected future covariates in {self.path} for all dates ahead, got too few: "
+                f"{self._ahead}; write a store of files that have these rows."
+            )
 
     def _shapes_of(self, name: str) -> list[tuple[int, ...]]:
         """Of one quantity, part by part."""
@@ -227,7 +230,7 @@ def write_store(
                 panel = schema.panel(frame, ahead=missing is None)
             except ValueError as error:
                 # To learn from, covariates need not be known ahead; whatever else is wrong is raised again.
-                panel, missing = schema.panel(frame), str(error)
+                panel, missing = schema.panel(frame), str(error).split("; ")[0]
             _append(made, number, panel, schema)
             shapes.append(panel.y.shape)
             file.unlink()
