@@ -352,11 +352,14 @@ class Forecaster(abc.ABC):
         roles = {role: tuple(c.name for c in getattr(schema, role)) for role in _ROLES}
         theirs = {"horizon": schema.horizon, "seasons": schema.seasons, **roles}
         ours = {name: getattr(self, name) for name in theirs}
-        if theirs != ours or not schema.calendar.has_spacing(self.freq):
+        if not schema.calendar.has_spacing(self.freq):
             ours, theirs = ours | {"freq": self.freq}, theirs | {"freq": schema.calendar.spacing}
+        apart = [name for name in ours if ours[name] != theirs[name]]
+        if apart:
+            words = [", ".join(f"{name}={x[name]!r}" for name in apart) for x in (ours, theirs)]
             raise ValueError(
-                f"{type(self).__name__}.fit expected a store of {ours}, got one of {theirs}; write one with "
-                "this forecaster."
+                f"{type(self).__name__}.fit expected a store of {words[0]}, got one of {words[1]}; write one "
+                "with this forecaster."
             )
 
 

@@ -236,7 +236,7 @@ class Schema:
         cycles = self.calendar.features(dates, self.seasons)
         numbers = [c for c in self.static if c.levels is None]
         categories = [c for c in self.static if c.levels is not None]
-        statics = _first_known(frame, [c.name for c in self.static], series)
+        statics = _first_known(frame, [c.name for c in self.static], series, ids)
         return Panel(
             ids=np.asarray(ids),
             ends=ends,
@@ -380,14 +380,25 @@ def _joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.D
     return frame.set_index([ID, DATE]).combine_first(ahead).reset_index()
 
 
-def _first_known(frame: pd.DataFrame, names: Sequence[str], series: np.ndarray) -> pd.DataFrame:
-    """For each series, in the order of its number, the one value of each column that is not missing."""
+def _first_known(
+    frame: pd.DataFrame, names: Sequence[str], series: np.ndarray, ids: Any = None
+) -> pd.DataFrame:
+    """For each series, in order, the one value of each column that is not missing.
+
+    Args:
+        frame: rows.
+        names: of the columns.
+        series: of each row, its name, or its number in `ids`.
+        ids: names of the series, where they are numbered.
+    """
     groups = frame[list(names)].groupby(series)
     for name in names:
-        if (groups[name].nunique().to_numpy() > 1).any():
+        values = groups[name].nunique()
+        if (values.to_numpy() > 1).any():
+            one = values.idxmax()
             raise ValueError(
                 f"Schema expected one value of the static covariate {name!r} for each series, got several for "
-                "some; declare it in past= or future=."
+                f"{one if ids is None else ids[one]!r}; declare it in past= or future=."
             )
     return pd.DataFrame(groups.first())
 

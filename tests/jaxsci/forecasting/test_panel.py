@@ -60,7 +60,7 @@ def test_dates_without_a_common_spacing_are_refused():
 
 def test_static_covariates_that_change_are_refused(frame):
     changed = frame.assign(event=np.arange(len(frame)) % 2)
-    with pytest.raises(ValueError, match=r"one value of the static covariate 'event'.*future="):
+    with pytest.raises(ValueError, match=r"static covariate 'event'.*for 'series 0'.*future="):
         schema(changed, static=("event",))
 
 

@@ -236,9 +236,17 @@ def test_a_store_for_other_options_is_refused(store):
     longer: dict[str, Any] = OPTIONS | {"horizon": H + 1}
     other = MQCNN(**longer)
     with pytest.raises(
-        ValueError, match=r"MQCNN.fit expected a store of .*'horizon': 4.* write one"
+        ValueError, match=r"MQCNN.fit expected a store of horizon=4, got one of horizon=3; write"
     ):
         other.fit(store)
+    with pytest.raises(ValueError, match=r"a store of freq='h', got one of freq='D'"):
+        SeasonalNaive(**OPTIONS, freq="h").fit(store)
+    with pytest.raises(TypeError, match=r"cross_validate expected a frame, got SeriesStore"):
+        SeasonalNaive(**OPTIONS).cross_validate(store)
+    with pytest.raises(TypeError, match=r"backtest expected a frame, got SeriesStore"):
+        SeasonalNaive(**OPTIONS).fit(store).backtest(store, 2)
+    with pytest.raises(ValueError, match=r"a parquet file or a folder .* open a store with"):
+        SeasonalNaive(**OPTIONS).fit(store.path)
     with pytest.raises(
         TypeError, match=r"SQRF.fit expected a frame, got SeriesStore.* only networks"
     ):
