@@ -26,13 +26,13 @@ from .hierarchy import Hierarchy as Hierarchy
 from .intermittent import SBA as SBA
 from .intermittent import TSB as TSB
 from .intermittent import Croston as Croston
+from .lineage import MLP as MLP
+from .lineage import MQCNN as MQCNN
+from .lineage import MQRNN as MQRNN
+from .lineage import MQTransformer as MQTransformer
 from .naive import Drift as Drift
 from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork
-from .neural import MLP as MLP
-from .neural import MQCNN as MQCNN
-from .neural import MQRNN as MQRNN
-from .neural import MQTransformer as MQTransformer
 from .neural import forking_loss as forking_loss
 from .panel import Panel as Panel
 from .panel import Schema as Schema

@@ -28,7 +28,7 @@ from .forecaster import Forecaster, load
 from .forking import AlignedSource, ForkSource
 from .hierarchy import Hierarchy
 from .network import MQNetwork
-from .neural import NeuralForecaster
+from .neural import NeuralForecaster, mean_loss
 from .panel import Panel
 from .reconcile import reconcile
 from .wrapper import INNER, Wrapper
@@ -117,9 +117,9 @@ class Coherent(Wrapper):
         """Refuse a history that does not add up, where all of it is known."""
         summing = np.asarray(self.hierarchy.summing)
         y = np.where(panel.observed, panel.y, np.nan)
-        sums = summing @ np.nan_to_num(y[list(self.hierarchy.bottom)])
-        size = summing @ np.abs(np.nan_to_num(y[list(self.hierarchy.bottom)]))
-        known = summing @ np.isnan(y[list(self.hierarchy.bottom)]) == 0
+        bottom = y[list(self.hierarchy.bottom)]
+        sums, size = (summing @ np.nan_to_num(x) for x in (bottom, np.abs(bottom)))
+        known = summing @ np.isnan(bottom) == 0
         # Published sums are rounded.
         off = known & (np.abs(y - sums) > _ROUNDED * np.maximum(size, np.abs(y)))
         if off.any():
@@ -142,8 +142,7 @@ class Coherent(Wrapper):
         targets = (jnp.where(observed, targets, level) - level) / scale
         moved = (moved - level[..., None]) / scale[..., None]
         losses = pinball(moved, self.quantiles, targets).mean(-1)
-        total = jnp.where(observed, losses, 0.0).sum()
-        return total / jnp.maximum(observed.sum(), 1).astype(losses.dtype), {}
+        return mean_loss(jnp.where(observed, losses, 0.0), observed), {}
 
     def _moved(
         self, quantiles: Float[Array, "dates series forks horizon quantiles"]

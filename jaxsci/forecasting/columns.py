@@ -49,7 +49,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ColumnFacts:
     """What the encoding of a column is learned from; those of two parts of a column add up.
 
     Attributes:
@@ -69,7 +69,7 @@ class Facts:
     levels: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, name: str, values: Any) -> "Facts":
+    def of(cls, name: str, values: Any) -> "ColumnFacts":
         """Look at values; what is neither numbers nor truth values is categories.
 
         Raises:
@@ -89,18 +89,18 @@ class Facts:
         mean, size = float(known.mean()), known.size
         return cls(name, size, mean, size * float(known.var()), float(np.abs(known).max()))
 
-    def __add__(self, other: "Facts") -> "Facts":
+    def __add__(self, other: "ColumnFacts") -> "ColumnFacts":
         if (self.levels is None) != (other.levels is None):
             raise ValueError(
                 f"jaxsci.forecasting expected numbers or categories in column {self.name!r}, got both; convert "
                 "it to one kind."
             )
         if self.levels is not None and other.levels is not None:
-            return Facts(self.name, levels=self.levels | other.levels)
+            return ColumnFacts(self.name, levels=self.levels | other.levels)
         count = self.count + other.count
         share = other.count / max(count, 1)
         apart = other.mean - self.mean
-        return Facts(
+        return ColumnFacts(
             self.name,
             count,
             self.mean + apart * share,
@@ -126,7 +126,7 @@ def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ..
     Raises:
         ValueError: infinite numbers.
     """
-    return tuple(Facts.of(name, frame[name]).column() for name in names)
+    return tuple(ColumnFacts.of(name, frame[name]).column() for name in names)
 
 
 def _name(value: Any) -> str:

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,7 +124,7 @@ class Forecaster(abc.ABC):
             self._fit_store(frame)
             self._learned = frame.schema
             return self
-        schema = self._learn_schema([frame])
+        schema = self._learn_schema(frame)
         self._fit(schema.panel(frame))
         self._learned = schema
         return self
@@ -154,7 +154,7 @@ class Forecaster(abc.ABC):
             source,
             path,
             columns=(ID, DATE, TARGET, *self.past, *self.future, *self.static),
-            learn=self._learn_schema if learned is None else lambda frames: learned,
+            learn=self._learn_schema if learned is None else lambda parts: learned,
             rows=whole("write_store", "rows", rows),
         )
 
@@ -204,7 +204,7 @@ class Forecaster(abc.ABC):
                 f"cross_validate expected a frame, got {frame}; write a store of the rows until an earlier "
                 "date, and forecast from that."
             )
-        schema = self._learn_schema([frame])
+        schema = self._learn_schema(frame)
         panel = schema.panel(frame)
         step = self.horizon if step is None else whole("cross_validate", "step", step)
         windows = whole("cross_validate", "windows", windows)
@@ -321,9 +321,9 @@ class Forecaster(abc.ABC):
         """One with these options, from its folder."""
         return cls(**options)
 
-    def _learn_schema(self, frames: Iterable[Any]) -> Schema:
-        return Schema.of_parts(
-            frames,
+    def _learn_schema(self, frame: Any) -> Schema:
+        return Schema.of(
+            frame,
             horizon=self.horizon,
             seasons=self.seasons,
             past=self.past,

@@ -119,7 +119,7 @@ class ForkSource(eqx.Module):
         key = jax.random.fold_in(self.key, position)
         series_key, date_key = jax.random.split(key)
         s, pad = self.arrays.series, self.arrays.pad
-        count, length = s.y.shape[0], s.y.shape[1] - pad
+        length = s.y.shape[1] - pad
         dates = length - self.first
         # Series are drawn as often as stretches begin in them, which is K − 1 more than they have dates; one
         # without observations has none.
@@ -134,7 +134,6 @@ class ForkSource(eqx.Module):
         begin = self.first[index] - 1
         last = begin + jnp.floor(offset * span.astype(offset.dtype)).astype(jnp.int32)
         last = jnp.minimum(last, begin + span - 1)
-        assert count == self.first.shape[0]
         return self.cut(index, last, begin)
 
     def cut(

@@ -6,7 +6,7 @@ learns from a frame how its columns become numbers; it then turns this frame, or
 one array a quantity, every series on a row, padded on the left so that all end in the last column.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..data._extras import extra
 from .calendar import Calendar, DateFacts
-from .columns import Column, Facts, encode, learn_columns
+from .columns import Column, ColumnFacts, encode, learn_columns
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
 
@@ -120,35 +120,18 @@ class Schema:
     ) -> "Schema":
         """Learn the spacing of the dates, the scale of numbers and the names of categories.
 
+        Args:
+            frame: as for `as_frame`; or an iterator over parts of one, each with all rows of its series, of
+                which one is looked at at a time.
+            horizon: dates ahead, H.
+            seasons: periods of the calendar's features.
+            past: columns known up to the present.
+            future: columns known ahead.
+            static: columns of the series.
+            freq: spacing of the dates; None to infer it.
+
         Raises:
             ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due.
-        """
-        return cls.of_parts(
-            [frame],
-            horizon=horizon,
-            seasons=seasons,
-            past=past,
-            future=future,
-            static=static,
-            freq=freq,
-        )
-
-    @classmethod
-    def of_parts(
-        cls,
-        frames: Iterable[Any],
-        *,
-        horizon: int,
-        seasons: Sequence[int],
-        past: Sequence[str],
-        future: Sequence[str],
-        static: Sequence[str],
-        freq: str | int | None,
-    ) -> "Schema":
-        """The same from a frame in parts, each with all rows of its series; one part is looked at at a time.
-
-        Raises:
-            ValueError: as `of`.
         """
         names = (*past, *future, *static)
         if len(set(names)) < len(names) or {ID, DATE, TARGET} & set(names):
@@ -156,20 +139,20 @@ class Schema:
                 f"Schema expected each covariate once in past, future or static, got {names}; a column has "
                 "one role, and unique_id, ds and y have theirs."
             )
-        facts: dict[str, Facts] = {}
+        facts: dict[str, ColumnFacts] = {}
         dates: DateFacts | None = None
         known_rows = rows = 0
-        for part in frames:
-            frame: Any = as_frame(part)
-            _check_frame(frame, (TARGET, *names))
+        for part in frame if isinstance(frame, Iterator) else (frame,):
+            table: Any = as_frame(part)
+            _check_frame(table, (TARGET, *names))
             # What is known ahead is not learned from the rows that are to be forecast.
-            known = frame[frame[TARGET].notna()]
-            known_rows, rows = known_rows + len(known), rows + len(frame)
+            known = table[table[TARGET].notna()]
+            known_rows, rows = known_rows + len(known), rows + len(table)
             of_series = _first_known(known, static, known[ID].to_numpy())
             for name in names:
-                seen = Facts.of(name, (of_series if name in static else known)[name])
+                seen = ColumnFacts.of(name, (of_series if name in static else known)[name])
                 facts[name] = facts[name] + seen if name in facts else seen
-            here = DateFacts.of(frame[DATE], frame[ID])
+            here = DateFacts.of(table[DATE], table[ID])
             dates = here if dates is None else dates + here
         if known_rows == 0 or dates is None:
             raise ValueError(

@@ -11,8 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from .parting import part_rows, read_part
 
 _FORMAT = 1
 _FILE = "store.json"
+# The arrays of a part, as in a `Panel`, but future covariates without the calendar's features.
 _TYPES = {
     "ends": np.int64,
     "y": np.float32,
@@ -34,19 +34,6 @@ _TYPES = {
     "static": np.float32,
     "codes": np.int32,
 }
-
-
-@dataclass(frozen=True)
-class Part:
-    """The arrays of some series, as in a `Panel`, but future covariates without the calendar's features."""
-
-    ends: np.ndarray
-    y: np.ndarray
-    observed: np.ndarray
-    past: np.ndarray
-    future: np.ndarray
-    static: np.ndarray
-    codes: np.ndarray
 
 
 class SeriesStore:
@@ -95,30 +82,24 @@ class SeriesStore:
         return sum(count for count, _ in self.shapes)
 
     @cached_property
-    def parts(self) -> list[Part]:
-        """The arrays of all parts, mapped into memory."""
-        mapped = {name: self._pieces(name) for name in _TYPES}
-        return [
-            Part(**{name: mapped[name][number] for name in _TYPES}) for number in range(len(self))
-        ]
+    def parts(self) -> list[dict[str, np.ndarray]]:
+        """The arrays of all parts, mapped into memory: those of a `Panel`, without the calendar's features."""
+        mapped = (self._pieces(name) for name in _TYPES)
+        return [dict(zip(_TYPES, arrays, strict=True)) for arrays in zip(*mapped, strict=True)]
 
     def panel(self, number: int) -> Panel:
         """One part as a panel."""
         part = self.parts[number]
-        dates = part.ends[:, None] - (part.y.shape[1] - 1) + np.arange(part.future.shape[1])
+        past, width = part["y"].shape[1], part["future"].shape[1]
+        dates = part["ends"][:, None] - (past - 1) + np.arange(width)
+        future = np.concatenate([part["future"], self.cycles(dates)], -1)
         ids = json.loads(_ids_file(self.path, number).read_text(encoding="utf-8"))
         return Panel(
             ids=np.array(ids, np.int64 if isinstance(ids[0], int) else object),
-            ends=np.asarray(part.ends),
             calendar=self.schema.calendar,
             horizon=self.schema.horizon,
-            y=part.y,
-            observed=part.observed,
-            past=part.past,
-            future=np.concatenate([part.future, self.cycles(dates)], -1),
-            static=np.asarray(part.static),
-            codes=np.asarray(part.codes),
             categories=tuple(c.width for c in self.schema.static if c.levels is not None),
+            **part | {"future": future},
         )
 
     def cycles(self, dates: np.ndarray) -> np.ndarray:
@@ -133,8 +114,8 @@ class SeriesStore:
     @cached_property
     def _cycles(self) -> tuple[int, np.ndarray]:
         """The features of all dates, and the number of the first of them."""
-        first = min(int(part.ends.min()) - part.y.shape[1] + 1 for part in self.parts)
-        last = max(int(part.ends.max()) for part in self.parts) + self.schema.horizon
+        first = min(int(part["ends"].min()) - part["y"].shape[1] + 1 for part in self.parts)
+        last = max(int(part["ends"].max()) for part in self.parts) + self.schema.horizon
         dates = np.arange(first, last + 1)
         table = self.schema.calendar.features(dates, self.schema.seasons)
         return first, table.astype(np.float32)
@@ -195,7 +176,7 @@ def write_store(
     path: str | Path,
     *,
     columns: Sequence[str],
-    learn: Callable[[Iterable[pd.DataFrame]], Schema],
+    learn: Callable[[Iterator[pd.DataFrame]], Schema],
     rows: int,
 ) -> SeriesStore:
     """Write the series of parquet files into a new folder, which appears when it is complete.

@@ -59,12 +59,12 @@ class Stretches:
         self._before = float(prior.level), float(prior.scale)
         self._parts = store.parts
         first = [
-            np.where(part.observed.any(1), part.observed.argmax(1), part.y.shape[1])
+            np.where(part["observed"].any(1), part["observed"].argmax(1), part["y"].shape[1])
             for part in self._parts
         ]
-        dates = [part.y.shape[1] - f for part, f in zip(self._parts, first, strict=True)]
+        dates = [part["y"].shape[1] - f for part, f in zip(self._parts, first, strict=True)]
         self._first = np.concatenate(first)
-        self._part_ends = np.cumsum([len(part.ends) for part in self._parts])
+        self._part_ends = np.cumsum([len(part["ends"]) for part in self._parts])
         self._ends = np.cumsum(-(-np.concatenate(dates) // forks), dtype=np.int64)
         if len(self) == 0:
             raise ValueError(
@@ -84,11 +84,13 @@ class Stretches:
     ) -> list[tuple[np.ndarray, ...]]:
         """Level, scale and start of every date, part by part, mapped from files."""
         for part in self._parts:
-            normal = normals(jnp.asarray(part.y), jnp.asarray(part.observed), prior, half_life)
+            normal = normals(
+                jnp.asarray(part["y"]), jnp.asarray(part["observed"]), prior, half_life
+            )
             for name in _NORMAL:
                 with open(scratch / name, "ab") as file:
                     np.asarray(getattr(normal, name)).tofile(file)
-        shapes = [part.y.shape for part in self._parts]
+        shapes = [part["y"].shape for part in self._parts]
         pieces = (map_pieces(scratch / name, kind, shapes) for name, kind in _NORMAL.items())
         return list(zip(*pieces, strict=True))
 
@@ -111,7 +113,7 @@ class Stretches:
         number = int(np.searchsorted(self._part_ends, series, side="right"))
         part, (level, scale, started) = self._parts[number], self._normals[number]
         row = series - (int(self._part_ends[number - 1]) if number else 0)
-        count = part.y.shape[1]
+        count = part["y"].shape[1]
         begin = int(self._first[series]) - 1 + block * self.forks
         end = min(begin + self.forks - 1, count - 2)
         start = end - self.length + 1
@@ -125,21 +127,21 @@ class Stretches:
         asked = (ahead < count) & (now >= begin)[:, None]
         # Of dates in the panel alone, as the arrays of a panel have them.
         columns = np.arange(max(start, 0), max(end + 1 + self.horizon, 0))
-        cycles = self.store.cycles(int(part.ends[row]) - (count - 1) + columns)
+        cycles = self.store.cycles(int(part["ends"][row]) - (count - 1) + columns)
         padding = ((self.length + self.horizon - len(columns), 0), (0, 0))
-        future = cut(part.future[row], self.horizon), np.pad(cycles, padding)
+        future = cut(part["future"][row], self.horizon), np.pad(cycles, padding)
         return {
-            "y": cut(part.y[row]),
-            "observed": cut(part.observed[row]),
+            "y": cut(part["y"][row]),
+            "observed": cut(part["observed"][row]),
             "level": cut(level[row], before=self._before[0]),
             "scale": cut(scale[row], before=self._before[1]),
             "started": cut(started[row]),
-            "past": cut(part.past[row]),
+            "past": cut(part["past"][row]),
             "future": np.concatenate(future, -1),
-            "static": np.asarray(part.static[row]),
-            "codes": np.asarray(part.codes[row]),
-            _TARGETS: part.y[row][column],
-            _ASKED: part.observed[row][column] & asked,
+            "static": np.asarray(part["static"][row]),
+            "codes": np.asarray(part["codes"][row]),
+            _TARGETS: part["y"][row][column],
+            _ASKED: part["observed"][row][column] & asked,
         }
 
     def close(self) -> None:

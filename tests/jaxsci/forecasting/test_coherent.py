@@ -89,7 +89,7 @@ def test_a_network_learns_and_forecasts_coherently(tmp_path, hierarchy, sales):
 def test_the_loss_is_that_of_the_coherent_quantiles_and_has_a_gradient(hierarchy, sales):
     inner = MLP(**NETWORK)
     made = Coherent(inner, hierarchy, end_to_end=True)
-    panel = made._learn_schema([sales]).panel(sales)
+    panel = made._learn_schema(sales).panel(sales)
     panel = panel.rows(made._order(panel))
     sizes = {"past": 0, "future": panel.future.shape[-1], "static": 0, "categories": []}
     network = inner.build(sizes, key=jax.random.key(0))
@@ -114,7 +114,7 @@ def test_the_loss_is_that_of_the_coherent_quantiles_and_has_a_gradient(hierarchy
 
 def test_batches_have_all_series_at_the_same_dates(hierarchy, sales):
     inner = MLP(**NETWORK)
-    panel = inner._learn_schema([sales]).panel(sales)
+    panel = inner._learn_schema(sales).panel(sales)
     # Values that tell the date.
     panel.y[:] = np.arange(panel.length)
     sizes = {"past": 0, "future": panel.future.shape[-1], "static": 0, "categories": []}

@@ -98,6 +98,19 @@ def test_contract(kind, frame, fitted, tmp_path):
         forecaster.save(tmp_path / "saved")
 
 
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_from_a_store_as_from_a_frame(kind, frame, fitted, tmp_path):
+    pytest.importorskip("pyarrow", reason="needs pyarrow, of the extra forecast")
+    forecaster, future = fitted(kind), rows_ahead(frame, 3)
+    pd.concat([frame, future]).to_parquet(tmp_path / "rows.parquet")
+    store = forecaster.write_store(tmp_path / "rows.parquet", tmp_path / "store", rows=30)
+    assert len(store) > 1
+    # Stored in single precision, and a year of smoothing adds up its round-off.
+    pd.testing.assert_frame_equal(
+        forecaster.predict(store), forecaster.predict(frame, future), check_dtype=False, rtol=1e-3
+    )
+
+
 @pytest.mark.parametrize(
     "kind", [SeasonalNaive, Drift, *map(slow, (MLP, MQRNN, MQCNN, MQTransformer))]
 )

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxsci.forecasting.forking import ForkSource, SeriesArrays
+from jaxsci.forecasting import forking
+from jaxsci.forecasting.forking import ForkSource, SeriesArrays, normals
 from jaxsci.forecasting.panel import Schema
 from jaxsci.forecasting.scaling import Prior
 
@@ -85,3 +86,11 @@ def test_short_series_are_not_starved():
     per_date = counts / np.array([100] + [2] * 10)
     # Some 500 draws of each date of a short series.
     np.testing.assert_allclose(per_date / per_date.mean(), 1, atol=0.25)
+
+
+def test_levels_in_pieces_are_those_of_all(source, monkeypatch):
+    series = source.arrays.series
+    whole = normals(series.y, series.observed, Prior.neutral(), 10.0)
+    monkeypatch.setattr(forking, "_TOGETHER", 3)
+    parts = normals(series.y, series.observed, Prior.neutral(), 10.0)
+    assert eqx.tree_equal(parts, whole)

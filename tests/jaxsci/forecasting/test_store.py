@@ -68,7 +68,7 @@ def stretches(store):
 def test_parts_have_the_series_of_the_frame(store, shuffled):
     assert 1 < len(store) <= 4
     assert store.series == 4
-    schema = SeasonalNaive(**OPTIONS)._learn_schema([shuffled])
+    schema = SeasonalNaive(**OPTIONS)._learn_schema(shuffled)
     whole = schema.panel(shuffled)
     for part in store:
         rows = np.flatnonzero(np.isin(whole.ids, part.ids))
@@ -88,7 +88,7 @@ def test_a_schema_of_parts_is_that_of_the_whole(frame):
     learn = SeasonalNaive(**OPTIONS)._learn_schema
     names = frame["unique_id"].unique()
     parts = [frame[frame["unique_id"].isin(some)] for some in (names[:1], names[1:])]
-    whole, joined = learn([frame]), learn(parts)
+    whole, joined = learn(frame), learn(iter(parts))
     assert joined.calendar == whole.calendar
     for role in ("past", "future", "static"):
         for one, other in zip(getattr(joined, role), getattr(whole, role), strict=True):
@@ -106,8 +106,8 @@ def test_counters_of_parts_have_the_largest_spacing_that_fits(steps, spacing):
     # One date alone has no spacing.
     parts.insert(0, parts[0][:1].assign(unique_id=9))
     model = SeasonalNaive(horizon=2)
-    joined = model._learn_schema(parts).calendar
-    assert joined == model._learn_schema([pd.concat(parts)]).calendar
+    joined = model._learn_schema(iter(parts)).calendar
+    assert joined == model._learn_schema(pd.concat(parts)).calendar
     assert joined.spacing == spacing
 
 
@@ -119,8 +119,10 @@ def test_parts_tell_of_dates_together():
         for name, dates in (("short", days[:5]), ("long", days))
     ]
     model = SeasonalNaive(horizon=2)
-    assert model._learn_schema(parts).calendar == model._learn_schema([pd.concat(parts)]).calendar
-    assert model._learn_schema(parts).calendar.spacing == "B"
+    assert (
+        model._learn_schema(iter(parts)).calendar == model._learn_schema(pd.concat(parts)).calendar
+    )
+    assert model._learn_schema(iter(parts)).calendar.spacing == "B"
 
 
 def test_truth_values_are_numbers_where_some_are_missing(tmp_path, shuffled):
@@ -129,7 +131,7 @@ def test_truth_values_are_numbers_where_some_are_missing(tmp_path, shuffled):
     model = SeasonalNaive(**OPTIONS)
     store = model.write_store(tmp_path / "rows.parquet", tmp_path / "store", rows=30)
     assert store.schema.past[0].levels is None
-    expected = model._learn_schema([pd.read_parquet(tmp_path / "rows.parquet")]).past[0]
+    expected = model._learn_schema(pd.read_parquet(tmp_path / "rows.parquet")).past[0]
     np.testing.assert_allclose(store.schema.past[0].mean, expected.mean, rtol=1e-12)
 
 

@@ -1,0 +1,181 @@
+"""The lineage of networks: a perceptron, MQ-RNN, MQ-CNN and MQTransformer, each as an encoder and a decoder.
+
+References: Wen et al., A multi-horizon quantile recurrent forecaster, 2017, arXiv:1711.11053 (MQ-RNN, MQ-CNN);
+Eisenach, Patel, Madeka, MQTransformer, 2020, arXiv:2009.14799. The feed-forward network is the published
+history's step before them: a perceptron on the latest values, for all horizons and quantiles at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from jaxsci._checks import whole
+
+from .attention_decoder import AttentionDecoder
+from .decoders import DirectDecoder
+from .encoders import ConvEncoder, RecurrentEncoder, WindowEncoder
+from .neural import NeuralForecaster
+
+
+@dataclass(kw_only=True, eq=False)
+class MLP(NeuralForecaster):
+    """Feed-forward network on the latest values.
+
+    Attributes:
+        window: how many; two of the longest season or two horizons by default, whichever is longer.
+    """
+
+    window: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.window is None:
+            self.window = 2 * max(*self.seasons, self.horizon)
+        self.window = whole("MLP", "window", self.window)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.window is not None
+        encoding = 2 * self.width
+        encoder = WindowEncoder(
+            window=self.window, in_channels=n["all"], width=encoding, key=keys[0]
+        )
+        decoder = DirectDecoder(
+            encoding=encoding,
+            future=n["future"],
+            static=n["static"],
+            horizon=self.horizon,
+            width=self.width // 2,
+            key=keys[1],
+        )
+        return self._network_of(encoder, decoder, sizes, self.width // 2, (), key=keys[2])
+
+
+@dataclass(kw_only=True, eq=False)
+class MQRNN(NeuralForecaster):
+    """Multi-horizon quantile forecaster with a recurrent encoder that reads forwards only.
+
+    Attributes:
+        context: dates that the encoder reads in training before the first forecast of a stretch, two of the
+            longest season or two horizons by default, whichever is longer; to forecast, it reads all.
+    """
+
+    context: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.context is None:
+            self.context = 2 * max(*self.seasons, self.horizon)
+        self.context = whole("MQRNN", "context", self.context)
+
+    def _reach(self, network):
+        assert self.context is not None
+        return max(self.context, 2 * max(self.seasons))
+
+    def _history(self, panel, network):
+        return max(panel.length, self._reach(network))
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        encoder = RecurrentEncoder(in_channels=n["all"], width=self.width, key=keys[0])
+        return self._mq(encoder, n, sizes, keys[1:])
+
+
+@dataclass(kw_only=True, eq=False)
+class MQCNN(NeuralForecaster):
+    """Multi-horizon quantile forecaster with a dilated causal convolutional encoder.
+
+    Attributes:
+        dilations: of the layers; doubling until they reach over the longest season, and 64 dates, by default.
+        kernel: dates that a layer combines.
+    """
+
+    dilations: Sequence[int] | None = None
+    kernel: int = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.dilations is None:
+            self.dilations = _doubling(max(*self.seasons, 63))
+        self.dilations = tuple(whole(type(self).__name__, "dilations", d) for d in self.dilations)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.dilations is not None
+        encoder = ConvEncoder(
+            in_channels=n["all"],
+            width=self.width,
+            dilations=self.dilations,
+            kernel=self.kernel,
+            key=keys[0],
+        )
+        return self._mq(encoder, n, sizes, keys[1:])
+
+
+@dataclass(kw_only=True, eq=False)
+class MQTransformer(MQCNN):
+    """MQ-CNN's encoder with attention over the past and over earlier forecasts of the same date.
+
+    Attributes:
+        positions: channels of the learned positions.
+        nearby: dates to either side that a date's position is learned from.
+        window: dates that a target attends to; the longest season, and at least 32, by default.
+        feedback: earlier forecasts of its target that a forecast attends to.
+        heads: of the attention.
+    """
+
+    positions: int = 8
+    nearby: int | None = None
+    window: int | None = None
+    feedback: int = 8
+    heads: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.nearby is None:
+            self.nearby = min(4, self.horizon)
+        if self.window is None:
+            self.window = max(*self.seasons, 32)
+        self.window = whole("MQTransformer", "window", self.window)
+
+    def build(self, sizes, *, key):
+        """See the base class."""
+        n = self._inputs(sizes)
+        keys = jax.random.split(key, 3)
+        assert self.dilations is not None
+        assert self.window is not None
+        assert self.nearby is not None
+        encoder = ConvEncoder(
+            in_channels=n["all"] + self.positions,
+            width=self.width,
+            dilations=self.dilations,
+            kernel=self.kernel,
+            key=keys[0],
+        )
+        decoder = AttentionDecoder(
+            encoding=self.width,
+            future=n["future"],
+            static=n["static"],
+            horizon=self.horizon,
+            positions=self.positions,
+            nearby=self.nearby,
+            window=self.window,
+            feedback=self.feedback,
+            width=self.width,
+            heads=self.heads,
+            key=keys[1],
+        )
+        return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[2])
+
+
+def _doubling(reach: int) -> tuple[int, ...]:
+    """1, 2, 4, ... whose sum is at least `reach`."""
+    return tuple(1 << k for k in range(int(np.ceil(np.log2(reach + 1)))))
