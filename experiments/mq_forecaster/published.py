@@ -31,6 +31,8 @@ class Published(ABC):
     SEASON: ClassVar[int]
     # Periods of the networks, which may see more than one.
     SEASONS: ClassVar[tuple[int, ...]]
+    # Whether some series are sums of others.
+    ADD_UP: ClassVar[bool] = False
 
     root: str
     synthetic: bool = False
@@ -125,6 +127,7 @@ class Tourism(Published):
     HORIZON: ClassVar[int] = 4
     SEASON: ClassVar[int] = 4
     SEASONS: ClassVar[tuple[int, ...]] = (4,)
+    ADD_UP: ClassVar[bool] = True
 
     root: str = "data/tourism"
     windows: int = 5

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from jaxsci.forecasting import (
     MLP,
     MQCNN,
     MQRNN,
+    Coherent,
     Forecaster,
     Hierarchy,
     MQTransformer,
@@ -41,6 +43,7 @@ NAIVE = "seasonal naive"
 # Nothing in them is random, and on long series they are the slowest: every seed shares their forecasts.
 SEEDLESS = (NAIVE, "ETS", "Theta")
 PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS")}
+END_TO_END = ", end to end"
 SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_quantiles.py"
 _KEYS = ["unique_id", "cutoff", "ds"]
 
@@ -107,6 +110,13 @@ def forecaster(config: SeriesConfig, name: str, seed: int) -> Forecaster:
         "season": data.SEASON,
     }
     network: dict[str, Any] = local | {"season": data.SEASONS} | config.training.options(seed)
+    if name.endswith(END_TO_END):
+        parts, training = data.parts(), config.training
+        # Its batches have all series: in fewer steps it sees as many stretches as the others.
+        steps = max(1, training.steps * training.batch_size // len(parts))
+        shorter = replace(config, training=replace(training, steps=steps))
+        inner = forecaster(shorter, name.removesuffix(END_TO_END), seed)
+        return Coherent(inner, hierarchy(parts), method="ols", end_to_end=True)
     make: dict[str, Callable[[], Forecaster]] = {
         NAIVE: lambda: SeasonalNaive(**local),
         "ETS": lambda: ETS(**local),
@@ -186,11 +196,10 @@ def coherent(
     season: int,
 ) -> dict[str, pd.DataFrame]:
     """The forecasts moved until series add up, by each method."""
-    names = sorted({name for some in parts.values() for name in some})
-    summing = np.array([[n in some for n in names] for some in parts.values()], int)
-    tree = Hierarchy(summing, tuple(parts))
-    moved = {}
+    tree, moved = hierarchy(parts), {}
     for name, forecast in found.items():
+        if name.endswith(END_TO_END):
+            continue
         first = forecast["cutoff"].min()
         learned = frame.loc[frame["ds"] <= first].pivot(index="ds", columns="unique_id", values="y")
         # The seasonal naive forecast's, since every forecaster can share them.
@@ -199,6 +208,14 @@ def coherent(
             key = f"{name}, {method.replace('_', '-')}"
             moved[key] = reconcile_frame(forecast, tree, method=method, residuals=change)
     return moved
+
+
+def hierarchy(parts: Mapping[str, tuple[str, ...]]) -> Hierarchy:
+    """The sums that series are, in the order of `parts`."""
+    names = sorted({name for some in parts.values() for name in some})
+    return Hierarchy(
+        np.array([[n in some for n in names] for some in parts.values()], int), tuple(parts)
+    )
 
 
 def gap(
@@ -302,7 +319,7 @@ def draw(
     for name, forecast in found.items():
         below = judged.target[..., None] <= values(config, forecast, judged)
         shares[name] = below.mean(axis=(0, 1))
-    few = {name: share for name, share in shares.items() if "," not in name}
+    few = {n: share for n, share in shares.items() if "," not in n or n.endswith(END_TO_END)}
     plots.save(plots.reliability(levels, few), out / "reliability.png")
     name = next((n for n in found if n.startswith("MQ")), NAIVE)
     forecast = found[name]

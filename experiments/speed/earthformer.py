@@ -5,7 +5,8 @@
 prints the time of value and gradient of one axial stack on films of 10 x 32 x 32 tokens with 64 channels,
 worked on as a whole and in chunks, with the memory for temporaries; then a training step (dropout, clipping,
 AdamW) of the model released for N-body MNIST, and with an interpreter that has it the authors' own. Medians
-over alternated calls; memory is the most that a process holds, with its runtime.
+over alternated calls. Memory is the most that a process holds, and how much of it a step takes: without what
+was there before, such as the runtime, the weights and, of ours, the compiler's.
 """
 
 import os
@@ -29,6 +30,7 @@ from jaxsci.training import OptimizerConfig, init_state, make_train_step
 
 SHAPE = (10, 32, 32)
 WIDTH = 64
+IN_A_TURN = 4
 SCRIPT = Path(__file__).parent / "scripts" / "earthformer_original.py"
 
 
@@ -53,11 +55,12 @@ def stack(batch: int, chunk: int | None, *, exact: bool):
     return lambda: compiled(arrays, x), memory.temp_size_in_bytes if memory else 0
 
 
-def training_step(batch: int, compat: str):
+def training_step(batch: int, compat: str, *, micro_batches: int = 1):
     """Training steps of the N-body model, one a call, as published (with the exact GELU) or as we have it."""
     model = Earthformer.preset("nbody", key=jax.random.key(0), compat=compat or None)
     optimizer = OptimizerConfig(schedule="constant", weight_decay=1e-5).build(1)
-    step = jax.jit(make_train_step(loss_fn, optimizer), donate_argnums=0)
+    step = make_train_step(loss_fn, optimizer, micro_batches=micro_batches)
+    step = jax.jit(step, donate_argnums=0)
     state = init_state(model, optimizer)
     films = jax.random.uniform(jax.random.key(1), (2, batch, *model.shape_in))
     data = {"input": films[0], "target": films[1]}
@@ -94,15 +97,20 @@ class Worker:
         if self._line() != "ready":
             sys.exit(f"{' '.join(command)} did not start")
 
-    def step(self) -> tuple[float, float]:
-        """Seconds of a step, and the most megabytes so far."""
+    def turn(self) -> tuple[float, float, float]:
+        """Median seconds of some steps in a row, megabytes held before them, and the most so far."""
+        # The first one finds nothing in the cache, and after a long wait not even in memory.
+        _, *steps = [self._step() for _ in range(IN_A_TURN)]
+        return float(np.median([s[0] for s in steps])), steps[-1][1], steps[-1][2]
+
+    def _step(self) -> list[float]:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         answer = self._line().split()
-        if len(answer) != 2:
+        if len(answer) != 3:
             sys.exit(f"{' '.join(self._command)} ended before its step did")
-        return float(answer[0]), float(answer[1])
+        return [float(number) for number in answer]
 
     def close(self) -> None:
         """No more steps."""
@@ -116,24 +124,35 @@ class Worker:
 def beside(batch: int, peers: str, repeats: int) -> None:
     """Print seconds a step and memory of ours and, with an interpreter that has it, of the authors' model."""
     ours = (sys.executable, "-m", "experiments.speed.scripts.earthformer_ours", str(batch))
-    workers = {"ours": Worker(*ours, ""), "ours, exact GELU": Worker(*ours, "earthformer")}
+    workers = {
+        "ours": Worker(*ours, "1", ""),
+        "ours, exact GELU": Worker(*ours, "1", "earthformer"),
+    }
+    if batch > 1:
+        workers["ours, exact GELU, one film after the other"] = Worker(
+            *ours, str(batch), "earthformer"
+        )
     if peers:
         workers["theirs"] = Worker(peers, str(SCRIPT), str(batch), str(os.cpu_count()))
-    turns = [[worker.step() for worker in workers.values()] for _ in range(repeats)]
+    turns = [[worker.turn() for worker in workers.values()] for _ in range(repeats)]
     for worker in workers.values():
         worker.close()
-    seconds = np.median([[time for time, _ in turn] for turn in turns], axis=0)
-    megabytes = [most for _, most in turns[-1]]
+    seconds = np.median([[time for time, _, _ in turn] for turn in turns], axis=0)
+    most = np.array([turn[2] for turn in turns[-1]])
+    taken = most - [turn[1] for turn in turns[-1]]
     forward = operations()
-    for name, time, most in zip(workers, seconds, megabytes, strict=True):
+    for i, name in enumerate(workers):
         # A training step takes the operations of three forecasts.
-        rate = 3 * batch * forward / time / 1e9
+        rate = 3 * batch * forward / seconds[i] / 1e9
         beside = ""
         if peers:
-            beside = f", {seconds[-1] / time:.2f} times as fast with {most / megabytes[-1]:.2f} of the memory"
+            beside = (
+                f", {seconds[-1] / seconds[i]:.2f} times as fast with {most[i] / most[-1]:.2f} and "
+                f"{taken[i] / taken[-1]:.2f} of the memory"
+            )
         print(
-            f"N-body model, batch {batch}, {name:16s} {time:6.2f} s a step, {1 / time:6.3f} steps/s, "
-            f"{rate:4.0f} GFLOP/s, {most:6.0f} MB{beside}",
+            f"N-body model, batch {batch}, {name}: {seconds[i]:.2f} s a step, {1 / seconds[i]:.3f} steps/s, "
+            f"{rate:.0f} GFLOP/s, {most[i]:.0f} MB, {taken[i]:.0f} MB by a step{beside}",
             flush=True,
         )
 

@@ -15,6 +15,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .precision import at_least_single
@@ -81,8 +82,7 @@ def upsample_rows(
         weight: the kernel, of at least `factor` points along each axis.
         factor: points of the output to one of the input.
     """
-    kernel, space = weight.shape[:-2], x.shape[:-1]
-    phases = []
+    kernel, phases = weight.shape[:-2], []
     for phase in itertools.product(range(factor), repeat=len(kernel)):
         taps, pad = [], []
         for r, k in zip(phase, kernel, strict=True):
@@ -93,6 +93,42 @@ def upsample_rows(
             taps.append(slice(first, None, factor))
             pad.append((-ahead, ahead + count - 1))
         phases.append(convolve_rows(x, weight[tuple(taps)], pad))
-    y = jnp.stack(phases).reshape(*[factor] * len(kernel), *space, weight.shape[-1])
-    axes = [axis for a in range(len(kernel)) for axis in (len(kernel) + a, a)]
-    return y.transpose(*axes, y.ndim - 1).reshape(*(factor * n for n in space), y.shape[-1])
+    return _interleaved(phases, (factor,) * len(kernel))
+
+
+def repeat_rows(
+    x: Float[Array, "*space in_channels"],
+    weight: Float[Array, "*kernel in_channels out_channels"],
+    factors: tuple[int, ...],
+) -> Float[Array, "*space_out out_channels"]:
+    """The convolution of a field of which every point is repeated, without repeating them.
+
+    Neighbours in the output that are copies of one point share the sum of their weights: of a 3 x 3 kernel and
+    points repeated 2 x 2 times, 2 x 2 products are left for each phase of the output.
+
+    Args:
+        x: the field.
+        weight: the kernel.
+        factors: how often points are repeated along each axis.
+    """
+    kernel, phases = weight.shape[:-2], []
+    for phase in itertools.product(*map(range, factors)):
+        shared, pad = weight, []
+        for axis, (r, k, factor) in enumerate(zip(phase, kernel, factors, strict=True)):
+            points = (r - (k - 1) // 2 + np.arange(k)) // factor
+            first, last = int(points[0]), int(points[-1])
+            share = np.arange(first, last + 1)[:, None] == points
+            shared = jnp.tensordot(share.astype(weight.dtype), shared, (1, axis))
+            shared = jnp.moveaxis(shared, 0, axis)
+            pad.append((-first, last))
+        phases.append(convolve_rows(x, shared.astype(x.dtype), pad))
+    return _interleaved(phases, factors)
+
+
+def _interleaved(phases: list[Array], factors: tuple[int, ...]) -> Array:
+    """One field of the phases of each axis, the last axis fastest."""
+    *space, channels = phases[0].shape
+    y = jnp.stack(phases).reshape(*factors, *space, channels)
+    axes = [axis for a in range(len(space)) for axis in (len(space) + a, a)]
+    y = y.transpose(*axes, y.ndim - 1)
+    return y.reshape(*(f * n for f, n in zip(factors, space, strict=True)), channels)

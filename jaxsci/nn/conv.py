@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
-from ._rows import convolve_rows, in_rows, upsample_rows
+from ._rows import convolve_rows, in_rows, repeat_rows, upsample_rows
 
 
 def convolve(
@@ -63,6 +63,28 @@ def convolve(
         dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
     )
     return y[0]
+
+
+def convolve_repeated(
+    x: Float[Array, "*space in_channels"],
+    weight: Float[Array, "*kernel in_channels out_channels"],
+    factors: tuple[int, ...],
+) -> Float[Array, "*space_out out_channels"]:
+    """Convolve one sample of which every point is first repeated, `factors` times along each axis.
+
+    On CPUs copies of a point share one product, in four ninths of the operations for a 3 x 3 kernel and factors
+    of 2.
+
+    Args:
+        x: the field.
+        weight: the kernel.
+        factors: how often points are repeated along each axis.
+    """
+    if in_rows():
+        return repeat_rows(x, weight, factors)
+    for axis, factor in enumerate(factors):
+        x = jnp.repeat(x, factor, axis=axis)
+    return convolve(x, weight)
 
 
 class Conv(eqx.Module):

@@ -4,13 +4,15 @@ Channels come last, as convolutions on CPUs want them.
 """
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .conv import Conv
+from ._rows import in_rows
+from .conv import Conv, convolve_repeated
 from .cuboid.dense import Dense, TokenNorm
 
 Frames = Float[Array, "T H W channels"]
@@ -80,7 +82,25 @@ class Enlarge(eqx.Module):
 
     def __call__(self, x: Frames) -> Float[Array, "T height width out_channels"]:
         """Enlarge every frame."""
-        return jax.vmap(self.conv)(nearest(x, (x.shape[0], *self.size)))
+        frames, *size, _ = x.shape
+        if any(n % m for n, m in zip(self.size, size, strict=True)):
+            return over_frames(self.conv, nearest(x, (frames, *self.size)))
+        factors = tuple(n // m for n, m in zip(self.size, size, strict=True))
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        return over_frames(
+            lambda frame: convolve_repeated(frame, weight, factors) + bias.astype(x.dtype), x
+        )
+
+
+def over_frames(layer: Callable[[Array], Array], x: Frames) -> Float[Array, "T h w out_channels"]:
+    """Apply a layer to every frame: on CPUs one after the other, so that its copies stay in the cache.
+
+    Args:
+        layer: from a frame to a frame.
+        x: the frames.
+    """
+    return jax.lax.map(layer, x) if in_rows() else jax.vmap(layer)(x)
 
 
 def merged(size: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:

@@ -72,4 +72,4 @@ print("ready", flush=True)
 for _ in sys.stdin:
     start = time.perf_counter()
     step()
-    print(time.perf_counter() - start, peak.megabytes(), flush=True)
+    print(time.perf_counter() - start, peak.before, peak.megabytes(), flush=True)

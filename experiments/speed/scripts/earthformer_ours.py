@@ -8,11 +8,12 @@ import jax
 from experiments.speed.earthformer import training_step
 from experiments.speed.scripts.peak import Peak
 
-step = training_step(int(sys.argv[1]), sys.argv[2])
+batch, micro_batches, compat = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+step = training_step(batch, compat, micro_batches=micro_batches)
 jax.block_until_ready(step())
 peak = Peak()
 print("ready", flush=True)
 for _ in sys.stdin:
     start = time.perf_counter()
     jax.block_until_ready(step())
-    print(time.perf_counter() - start, peak.megabytes(), flush=True)
+    print(time.perf_counter() - start, peak.before, peak.megabytes(), flush=True)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ...nn.conv_block import ConvBlock
 from ...nn.cuboid.dense import Dense
-from ...nn.frames import Enlarge, PatchMerge, merged
+from ...nn.frames import Enlarge, PatchMerge, merged, over_frames
 
 Stage = tuple[int, tuple[int, int]]
 
@@ -56,7 +56,7 @@ class Stem(eqx.Module):
         """Tokens of the frames."""
         for blocks, merge in zip(self.blocks, self.merges, strict=True):
             for block in blocks:
-                x = jax.vmap(block)(x)
+                x = over_frames(block, x)
             x = merge(x)
         return x
 
@@ -104,5 +104,5 @@ class Head(eqx.Module):
         for enlarge, blocks in zip(self.enlarge, self.blocks, strict=True):
             x = enlarge(x)
             for block in blocks:
-                x = jax.vmap(block)(x)
+                x = over_frames(block, x)
         return self.out(x)

@@ -10,7 +10,7 @@ import pytest
 from experiments.mq_forecaster import series
 from experiments.mq_forecaster.config import M4, TOURISM
 from jaxsci.experiment import ExperimentError
-from jaxsci.forecasting import SeasonalNaive
+from jaxsci.forecasting import Coherent, SeasonalNaive
 
 
 def naive(config, frame):
@@ -77,3 +77,17 @@ def test_seasonal_naive_has_the_published_scores_on_m4_hourly():
     # Published to three decimals.
     np.testing.assert_allclose(np.mean(percentage), 13.912, atol=5e-4)
     np.testing.assert_allclose(np.mean(scaled), 1.193, atol=5e-4)
+
+
+def test_forecasts_learned_end_to_end_add_up_and_need_sums():
+    config = TOURISM["smoke"]
+    name = "MQ-CNN" + series.END_TO_END
+    forecast, _ = series.cross_validated(config, name, 0)
+    # Of order one, in double precision.
+    assert series.gap(config, forecast, config.data.parts()) < 1e-12
+    judged = series.forecaster(config, name, 0)
+    assert isinstance(judged, Coherent)
+    # 4 steps of 4 stretches are 2 of all 8 series.
+    assert judged.forecaster.steps == 2
+    with pytest.raises(ValueError, match="expected models among"):
+        replace(M4["smoke"], models=("seasonal naive", name))

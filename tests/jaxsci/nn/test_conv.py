@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxsci.nn import Conv, ConvBlock, GroupNorm, from_patches, to_patches
-from jaxsci.nn.conv import convolve
+from jaxsci.nn.conv import convolve, convolve_repeated
 
 
 def normal(*shape, seed=0):
@@ -126,6 +126,27 @@ def test_products_of_rows_are_the_convolution_of_the_compiler(kernel, stride, up
     slopes, expected = (
         jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1))(x, w)
         for f in (ours, built_in)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 3), (4, 2), (1, 7)])
+@pytest.mark.parametrize("factors", [(1, 1), (2, 2), (1, 2), (3, 2)])
+def test_repeated_points_share_products(kernel, factors):
+    x, w = jnp.asarray(normal(4, 5, 3)), jnp.asarray(normal(*kernel, 3, 2, seed=1))
+
+    def repeated(x, w):
+        return convolve(x.repeat(factors[0], 0).repeat(factors[1], 1), w)
+
+    def ours(x, w):
+        return convolve_repeated(x, w, factors)
+
+    # Double precision, sums of at most 45 terms of order one; then of their sines' slopes, six times as many.
+    np.testing.assert_allclose(ours(x, w), repeated(x, w), atol=1e-12)
+    slopes, expected = (
+        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1))(x, w)
+        for f in (ours, repeated)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
 
