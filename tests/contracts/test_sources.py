@@ -1,11 +1,16 @@
 """The contract of a source of batches: pure, traceable, constant shapes, bound to its key."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
+from jaxsci.forecasting import MLP
+from jaxsci.forecasting.forking import AlignedSource
 from jaxsci.training import ArraySource, GeneratedSource, Source, StreamSource
 
 
@@ -26,11 +31,30 @@ def _stream(key):
     return StreamSource(list(np.arange(33.0, dtype=np.float32).reshape(11, 3)), 4, key=key)
 
 
+@functools.cache
+def _fitted():
+    frame = pd.DataFrame({"unique_id": np.repeat(["a", "b"], 15), "ds": np.tile(np.arange(15), 2)})
+    frame = frame.assign(y=np.sin(frame["ds"]))
+    model = MLP(horizon=2, season=4, window=3, width=4, forks=5, batch_size=4, steps=1)
+    return model.fit(frame), model.schema.panel(frame)
+
+
+def _forks(key):
+    model, panel = _fitted()
+    return model.source(panel, model.network, key=key)
+
+
+def _aligned(key):
+    return AlignedSource(_forks(key), 2)
+
+
 SOURCES = {
     "arrays": _arrays,
     "one example": _one_example,
     "generated": _generated,
     "stream": _stream,
+    "forks": _forks,
+    "aligned": _aligned,
 }
 
 
