@@ -36,6 +36,8 @@ class MQNetwork(eqx.Module):
         categories: how many categories each code has, unseen ones not counted.
         embedding: channels of a category.
         seasons: periods whose earlier values the location is mixed of.
+        origin: whether the encoder reads where zero lies in units of a series' scale, which means something
+            where no target is negative: how many are zero, and by which factors others differ.
         width: features of a target, those of the decoder.
         key: random key of the initial weights.
     """
@@ -48,6 +50,7 @@ class MQNetwork(eqx.Module):
     prior: Prior
     horizon: int = eqx.field(static=True)
     seasons: tuple[int, ...] = eqx.field(static=True)
+    origin: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class MQNetwork(eqx.Module):
         categories: Sequence[int] = (),
         embedding: int = 4,
         seasons: Sequence[int] = (),
+        origin: bool = False,
         width: int,
         key: PRNGKeyArray,
     ):
@@ -67,6 +71,7 @@ class MQNetwork(eqx.Module):
         self.head = head
         self.horizon = decoder.horizon
         self.seasons = tuple(s for s in seasons if s > 1)
+        self.origin = bool(origin)
         # One more for what was never seen, which stays near zero, as nothing trains it.
         self.embeddings = tuple(
             (0.1 * jax.random.normal(k, (n + 1, embedding))).at[0].set(0.0)
@@ -110,6 +115,7 @@ class MQNetwork(eqx.Module):
         x = jnp.concatenate(
             [
                 series.z[:, None],
+                *([series.origin[:, None]] if self.origin else []),
                 series.observed[:, None].astype(series.y.dtype),
                 series.past,
                 series.future[:length],

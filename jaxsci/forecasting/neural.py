@@ -243,6 +243,7 @@ class NeuralForecaster(Forecaster):
             head=HEADS[self.head](tuple(self.quantiles)),
             categories=sizes["categories"],
             seasons=seasons,
+            origin=self.nonnegative,
             width=width,
             key=key,
         )
@@ -265,7 +266,7 @@ class NeuralForecaster(Forecaster):
         return {
             "static": static,
             "future": sizes["future"],
-            "all": 2 + sizes["past"] + sizes["future"] + static,
+            "all": 2 + self.nonnegative + sizes["past"] + sizes["future"] + static,
         }
 
 

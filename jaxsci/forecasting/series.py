@@ -45,6 +45,11 @@ class Series(eqx.Module):
         z = (jnp.where(self.observed, self.y, self.level) - self.level) / self.scale
         return jnp.clip(z, -10.0, 10.0)
 
+    @property
+    def origin(self) -> Float[Array, "*batch time"]:
+        """Where zero lies in these units, −m_t/σ_t within ±10."""
+        return jnp.clip(-self.level / self.scale, -10.0, 10.0)
+
 
 def ahead(
     array: Float[Array, "time_and_horizon *channels"], dates: int, horizon: int

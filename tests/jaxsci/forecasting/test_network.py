@@ -14,14 +14,15 @@ SIZES = {"past": 2, "future": 3, "static": 1, "categories": [2]}
 KINDS = (MLP, MQRNN, MQCNN, MQTransformer)
 
 
-def network(kind, dtype=jnp.float64, **options):
+def network(kind, dtype=jnp.float64, *, nonnegative=True, **options):
     if kind is MQTransformer:
         options = {"window": 5, "feedback": 2, "nearby": 2, "heads": 2} | options
     if issubclass(kind, MQCNN):
         options = {"dilations": (1, 2)} | options
     if kind is MLP:
         options = {"window": 6} | options
-    forecaster = kind(horizon=HORIZON, season=SEASON, quantiles=(0.1, 0.5, 0.9), width=8, **options)
+    options |= {"quantiles": (0.1, 0.5, 0.9), "width": 8, "nonnegative": nonnegative}
+    forecaster = kind(horizon=HORIZON, season=SEASON, **options)
     made = forecaster.build(SIZES, key=jax.random.key(1))
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, made)
 
