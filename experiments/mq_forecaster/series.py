@@ -43,7 +43,8 @@ NAIVE = "seasonal naive"
 # Nothing in them is random, and on long series they are the slowest: every seed shares their forecasts.
 SEEDLESS = (NAIVE, "ETS", "Theta")
 PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS")}
-END_TO_END = ", end to end"
+# Trained on the loss of forecasts that add up; and, to compare with that, in batches as large.
+END_TO_END, ALL_SERIES = ", end to end", ", batches of all"
 SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_quantiles.py"
 _KEYS = ["unique_id", "cutoff", "ds"]
 
@@ -110,12 +111,15 @@ def forecaster(config: SeriesConfig, name: str, seed: int) -> Forecaster:
         "season": data.SEASON,
     }
     network: dict[str, Any] = local | {"season": data.SEASONS} | config.training.options(seed)
-    if name.endswith(END_TO_END):
+    if name.endswith((END_TO_END, ALL_SERIES)):
         parts, training = data.parts(), config.training
-        # Its batches have all series: in fewer steps it sees as many stretches as the others.
-        steps = max(1, training.steps * training.batch_size // len(parts))
-        shorter = replace(config, training=replace(training, steps=steps))
-        inner = forecaster(shorter, name.removesuffix(END_TO_END), seed)
+        # As many stretches as the others see, in fewer steps: a batch has all series.
+        batch_size = len(parts) * max(1, training.batch_size // len(parts))
+        steps = max(1, training.steps * training.batch_size // batch_size)
+        larger = replace(config, training=replace(training, steps=steps, batch_size=batch_size))
+        inner = forecaster(larger, name.split(",")[0], seed)
+        if name.endswith(ALL_SERIES):
+            return inner
         return Coherent(inner, hierarchy(parts), method="ols", end_to_end=True)
     make: dict[str, Callable[[], Forecaster]] = {
         NAIVE: lambda: SeasonalNaive(**local),

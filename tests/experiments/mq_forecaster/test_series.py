@@ -10,7 +10,7 @@ import pytest
 from experiments.mq_forecaster import series
 from experiments.mq_forecaster.config import M4, TOURISM
 from jaxsci.experiment import ExperimentError
-from jaxsci.forecasting import Coherent, SeasonalNaive
+from jaxsci.forecasting import MQCNN, Coherent, SeasonalNaive
 
 
 def naive(config, frame):
@@ -87,7 +87,11 @@ def test_forecasts_learned_end_to_end_add_up_and_need_sums():
     assert series.gap(config, forecast, config.data.parts()) < 1e-12
     judged = series.forecaster(config, name, 0)
     assert isinstance(judged, Coherent)
-    # 4 steps of 4 stretches are 2 of all 8 series.
-    assert judged.forecaster.steps == 2
+    # 4 steps of 4 stretches are 2 of all 8 series; 4 of 16 are 4 of all series twice.
+    assert (judged.forecaster.steps, judged.forecaster.batch_size) == (2, 8)
+    wider = replace(config, training=replace(config.training, batch_size=17))
+    alone = series.forecaster(wider, "MQ-CNN" + series.ALL_SERIES, 0)
+    assert isinstance(alone, MQCNN)
+    assert (alone.steps, alone.batch_size) == (4, 16)
     with pytest.raises(ValueError, match="expected models among"):
         replace(M4["smoke"], models=("seasonal naive", name))
