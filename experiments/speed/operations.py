@@ -7,7 +7,10 @@ import jax
 
 
 def multiplications(jaxpr: Any) -> int:
-    """Multiplications with additions in the products and convolutions of a jaxpr; a loop's body counts once."""
+    """Multiplications with additions in the products and convolutions of a jaxpr.
+
+    The body of a scan counts as often as it runs; that of a loop whose length is not known, once.
+    """
     total = 0
     for equation in jaxpr.eqns:
         out = math.prod(equation.outvars[0].aval.shape)
@@ -22,8 +25,9 @@ def multiplications(jaxpr: Any) -> int:
                 # Over the kernel's window and input channels, wherever they are among its axes.
                 channels = equation.params["dimension_numbers"].rhs_spec[0]
                 total += out * math.prod(shapes[1]) // shapes[1][channels]
+        times = equation.params["length"] if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-            total += multiplications(inner) if _is_jaxpr(inner) else 0
+            total += times * multiplications(inner) if _is_jaxpr(inner) else 0
     return total
 
 

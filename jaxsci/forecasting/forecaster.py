@@ -28,7 +28,7 @@ from .grid import ForecastGrid, check_levels
 from .panel import DATE, ID, TARGET, Panel, Schema
 from .store import SeriesStore, write_store
 
-_FORMAT = 1
+_FORMAT = 2
 _FILE, _MODEL = "forecaster.json", "model"
 _ROLES = ("past", "future", "static")
 _Kind = TypeVar("_Kind", bound="Forecaster")
@@ -47,7 +47,8 @@ class Forecaster(abc.ABC):
         future: columns known ahead of it.
         static: columns that belong to the series.
         freq: spacing of the dates, a pandas frequency or a whole number; inferred from the frame by default.
-        nonnegative: whether targets are never negative; quantiles below zero are then zero.
+        nonnegative: whether targets are never negative; quantiles below zero are then zero, and networks read
+            where zero lies.
     """
 
     horizon: int

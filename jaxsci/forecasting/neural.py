@@ -243,7 +243,7 @@ class NeuralForecaster(Forecaster):
             head=HEADS[self.head](tuple(self.quantiles)),
             categories=sizes["categories"],
             seasons=seasons,
-            origin=self.nonnegative,
+            origin=self._above,
             width=width,
             key=key,
         )
@@ -261,12 +261,17 @@ class NeuralForecaster(Forecaster):
         )
         return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[1])
 
+    @property
+    def _above(self) -> bool:
+        """Whether no target is negative."""
+        return self.nonnegative or self.head == "negative-binomial"
+
     def _inputs(self, sizes: dict[str, Any], embedding: int = 4) -> dict[str, int]:
         static = sizes["static"] + embedding * len(sizes["categories"])
         return {
             "static": static,
             "future": sizes["future"],
-            "all": 2 + self.nonnegative + sizes["past"] + sizes["future"] + static,
+            "all": 2 + self._above + sizes["past"] + sizes["future"] + static,
         }
 
 

@@ -174,7 +174,7 @@ class Schema:
         frame `future`. A series without any known target ends before its first row.
 
         Args:
-            frame: as for `of`.
+            frame: as for `Forecaster.fit`.
             future: rows with the covariates known ahead, without y; series that the frame has not are refused.
             ahead: refuse series whose future covariates do not reach `horizon` dates beyond the end.
 

@@ -54,7 +54,7 @@ def convolve_rows(
         rows = jnp.concatenate([x[..., along(last, j), :] for j in range(kernel[-1])], axis=-1)
         weight = weight.reshape(*kernel[:-1], rows.shape[-1], weight.shape[-1])
         # Half precision is summed in single precision, as convolutions are.
-        wide = at_least_single(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype
+        wide = _wide(x.dtype)
         terms = [
             jnp.matmul(
                 rows[tuple(along(axis, i) for axis, i in enumerate(u))],
@@ -112,6 +112,8 @@ def repeat_rows(
         factors: how often points are repeated along each axis.
     """
     kernel, phases = weight.shape[:-2], []
+    # Sums of weights have no less than single precision until they are used.
+    weight = weight.astype(_wide(x.dtype))
     for phase in itertools.product(*map(range, factors)):
         shared, pad = weight, []
         for axis, (r, k, factor) in enumerate(zip(phase, kernel, factors, strict=True)):
@@ -123,6 +125,10 @@ def repeat_rows(
             pad.append((-first, last))
         phases.append(convolve_rows(x, shared.astype(x.dtype), pad))
     return _interleaved(phases, factors)
+
+
+def _wide(dtype: jnp.dtype) -> jnp.dtype:
+    return at_least_single(dtype) if jnp.issubdtype(dtype, jnp.floating) else dtype
 
 
 def _interleaved(phases: list[Array], factors: tuple[int, ...]) -> Array:

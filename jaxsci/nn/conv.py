@@ -80,7 +80,7 @@ def convolve_repeated(
         weight: the kernel.
         factors: how often points are repeated along each axis.
     """
-    if in_rows():
+    if in_rows() and max(factors) > 1:
         return repeat_rows(x, weight, factors)
     for axis, factor in enumerate(factors):
         x = jnp.repeat(x, factor, axis=axis)
@@ -158,16 +158,40 @@ class Conv(eqx.Module):
         Raises:
             ValueError: another number of axes or channels.
         """
+        self._check(x)
+        return self._offset(
+            convolve(
+                x, self.weight, stride=self.stride, upsample=self.upsample, periodic=self.periodic
+            )
+        )
+
+    def on_repeated(
+        self, x: Float[Array, "*space in_channels"], factors: tuple[int, ...]
+    ) -> Float[Array, "*space_out out_channels"]:
+        """Apply it to a sample of which every point is repeated, `factors` times along each axis.
+
+        Raises:
+            ValueError: another number of axes or channels, or a convolution with a stride, with upsampling, or
+                of periodic fields.
+        """
+        if self.stride > 1 or self.upsample > 1 or self.periodic:
+            raise ValueError(
+                "Conv.on_repeated expected a plain convolution, got one with a stride, with upsampling, or of "
+                "periodic fields; repeat the points, and call it."
+            )
+        self._check(x)
+        return self._offset(convolve_repeated(x, self.weight, factors))
+
+    def _check(self, x: Array) -> None:
         axes, channels = self.weight.ndim - 2, self.weight.shape[-2]
         if x.ndim != axes + 1 or x.shape[-1] != channels:
             raise ValueError(
                 f"Conv expected {axes} axes and {channels} channels behind them, got x of shape {x.shape}; "
                 "use jax.vmap for batches."
             )
-        y = convolve(
-            x, self.weight, stride=self.stride, upsample=self.upsample, periodic=self.periodic
-        )
-        return y if self.bias is None else y + self.bias.astype(x.dtype)
+
+    def _offset(self, y: Array) -> Array:
+        return y if self.bias is None else y + self.bias.astype(y.dtype)
 
 
 def odd(who: str, name: str, value: int) -> int:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._rows import in_rows
-from .conv import Conv, convolve_repeated
+from .conv import Conv
 from .cuboid.dense import Dense, TokenNorm
 
 Frames = Float[Array, "T H W channels"]
@@ -86,11 +86,7 @@ class Enlarge(eqx.Module):
         if any(n % m for n, m in zip(self.size, size, strict=True)):
             return over_frames(self.conv, nearest(x, (frames, *self.size)))
         factors = tuple(n // m for n, m in zip(self.size, size, strict=True))
-        weight, bias = self.conv.weight, self.conv.bias
-        assert bias is not None
-        return over_frames(
-            lambda frame: convolve_repeated(frame, weight, factors) + bias.astype(x.dtype), x
-        )
+        return over_frames(lambda frame: self.conv.on_repeated(frame, factors), x)
 
 
 def over_frames(layer: Callable[[Array], Array], x: Frames) -> Float[Array, "T h w out_channels"]:

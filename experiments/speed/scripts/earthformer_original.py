@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from peak import Peak
 
-batch, threads = map(int, sys.argv[1:])
+batch, micro_batches, threads = map(int, sys.argv[1:])
 spec = importlib.machinery.PathFinder.find_spec("earthformer")
 if spec is None or spec.origin is None:
     sys.exit("expected the package earthformer; install it with pip install --no-deps earthformer")
@@ -60,13 +60,15 @@ x, y = torch.rand(2, batch, 10, 64, 64, 1)
 def step():
     """Mean squared error, clipped gradient, AdamW: as they train."""
     optimizer.zero_grad()
-    loss = ((model(x) - y) ** 2).mean()
-    loss.backward()
+    for a, b in zip(x.chunk(micro_batches), y.chunk(micro_batches), strict=True):
+        loss = ((model(a) - b) ** 2).mean() / micro_batches
+        loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
 
 
 step()
+optimizer.zero_grad()
 peak = Peak()
 print("ready", flush=True)
 for _ in sys.stdin:

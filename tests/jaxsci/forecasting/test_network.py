@@ -66,11 +66,12 @@ def test_one_pass_equals_the_loop_over_dates(kind, random_series, as_series):
             np.testing.assert_allclose(leaf, expected_leaf, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("nonnegative", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_forecasts_do_not_see_what_comes_later(kind, random_series, as_series):
+def test_forecasts_do_not_see_what_comes_later(kind, nonnegative, random_series, as_series):
     """The Jacobian with respect to the future is zero to the last bit, with scaling and padding on."""
     with jax.enable_x64(True):
-        net = network(kind)
+        net = network(kind, nonnegative=nonnegative)
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), started=5)
 
         def forecasts(y, past, future):
@@ -116,7 +117,7 @@ def test_padding_on_the_left_changes_nothing(kind, random_series, as_series):
     + [(MQCNN, head) for head in ("free", "quantile-function", "student-t")],
 )
 def test_forecasts_scale_with_the_series(kind, head, random_series, as_series):
-    """y → a y + b, with a > 0, gives forecasts a ŷ + b, but for the prior's share of the mean size."""
+    """y → a y, with a > 0, gives forecasts a ŷ, but for the prior's share of the mean size."""
     with jax.enable_x64(True):
         net = network(kind, head=head)
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), started=5)

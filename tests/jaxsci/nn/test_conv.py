@@ -85,6 +85,10 @@ def test_what_does_not_fit_is_refused(key):
         Conv(in_channels=2, out_channels=1, kernel=(3, 0), key=key)
     with pytest.raises(ValueError, match="no upsampling of a periodic field"):
         Conv(in_channels=2, out_channels=1, kernel=(3, 3), upsample=2, periodic=True, key=key)
+    with pytest.raises(ValueError, match="a plain convolution"):
+        Conv(in_channels=2, out_channels=1, kernel=(3,), stride=2, key=key).on_repeated(
+            jnp.ones((4, 2)), (2,)
+        )
     with pytest.raises(ValueError, match="groups to divide the channels"):
         GroupNorm(channels=6, groups=4)
     with pytest.raises(ValueError, match="multiples of 2, got 3 and 4"):
@@ -149,6 +153,14 @@ def test_repeated_points_share_products(kernel, factors):
         for f in (ours, repeated)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
+
+
+def test_shared_weights_are_summed_in_single_precision():
+    # In half precision 2048 + 1 is 2048.
+    w = jnp.asarray([0.0, 2048.0, 1.0, -2048.0], jnp.float32)[:, None, None]
+    y = convolve_repeated(jnp.ones((2, 1), jnp.float16), w, (4,))
+    assert y.dtype == jnp.float16
+    assert y[1, 0] == 1
 
 
 def test_half_precision_is_summed_in_single_precision():
