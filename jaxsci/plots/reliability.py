@@ -51,7 +51,9 @@ def reliability(
                 f"reliability expected coverages of {name!r} in [0, 1], got {values.tolist()}; give shares "
                 "instead of per cent."
             )
-    axes = new_axes(width=5.2, height=3.4) if axes is None else axes
+    # Axes of one shape leave a long name in the legend no room.
+    width = 3.6 + 0.08 * max([20, *map(len, shares)])
+    axes = new_axes(width=width, height=3.4) if axes is None else axes
     with style():
         axes.plot([0, 1], [0, 1], label="calibrated", color="black", linewidth=0.8)
         if targets is not None:

@@ -1,5 +1,6 @@
 """Figures of forecasts: what is drawn is what was given, by date and by number; refusals."""
 
+import io
 import sys
 
 import matplotlib
@@ -76,6 +77,17 @@ def test_dates_have_short_labels():
     axes = fan()
     axes.figure.draw_without_rendering()
     assert {len(tick.get_text()) for tick in axes.get_xticklabels()} <= {2, 3}
+
+
+@pytest.mark.parametrize("name", ["A", "MQ-CNN, one fork, equal time, calibrated"])
+def test_reliability_has_room_for_the_names(name):
+    axes = reliability([0.1, 0.9], {name: [0.1, 0.9]})
+    figure = axes.figure
+    figure.savefig(io.BytesIO())
+    drawn = figure.get_tightbbox()
+    # In inches; half a pixel of round-off.
+    assert min(drawn.x0, drawn.y0) >= -0.005
+    assert drawn.x1 <= figure.get_figwidth() + 0.005
 
 
 def test_reliability_draws_shares_the_diagonal_and_the_standard_errors():
