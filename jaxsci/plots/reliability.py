@@ -52,7 +52,7 @@ def reliability(
                 "instead of per cent."
             )
     # Axes of one shape leave a long name in the legend no room.
-    width = 3.6 + 0.08 * max([20, *map(len, shares)])
+    width = 3.4 + 0.09 * max([20, *map(len, shares)])
     axes = new_axes(width=width, height=3.4) if axes is None else axes
     with style():
         axes.plot([0, 1], [0, 1], label="calibrated", color="black", linewidth=0.8)
