@@ -51,7 +51,7 @@ def reliability(
                 f"reliability expected coverages of {name!r} in [0, 1], got {values.tolist()}; give shares "
                 "instead of per cent."
             )
-    # Axes of one shape leave a long name in the legend no room.
+    # Square axes, at the left, leave a long name in the legend no room by themselves.
     width = 3.4 + 0.09 * max([20, *map(len, shares)])
     axes = new_axes(width=width, height=3.4) if axes is None else axes
     with style():
@@ -71,6 +71,6 @@ def reliability(
         for index, (name, values) in enumerate(shares.items()):
             axes.plot(q, values, label=name, marker="o", markersize=3, **appearance(index))
         axes.set(xlabel="nominal level q", ylabel="share of targets at most ŷ_q", title=title)
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", anchor="W")
         legend(axes)
     return axes
