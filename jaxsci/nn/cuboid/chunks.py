@@ -19,7 +19,7 @@ from ..dropout import Seed, derived
 
 # Numbers of one chunk's activations on a CPU: with the four times wider hidden layer, and a few films at once,
 # they fill a few MB.
-CACHED = 2**17
+CACHED = 2**16
 
 
 def chunk_count(count: int, tokens: int, width: int, chunk: int | None) -> int:
