@@ -25,7 +25,7 @@ from jaxsci._checks import whole
 from jaxsci.training import load_model, save_model
 
 from .grid import ForecastGrid, check_levels
-from .panel import DATE, ID, TARGET, Panel, Schema
+from .panel import DATE, ID, TARGET, Panel, Schema, as_frame
 from .store import SeriesStore, write_store
 
 _FORMAT = 2
@@ -125,6 +125,7 @@ class Forecaster(abc.ABC):
             self._fit_store(frame)
             self._learned = frame.schema
             return self
+        frame = as_frame(frame)
         schema = self._learn_schema(frame)
         self._fit(schema.panel(frame))
         self._learned = schema
@@ -205,6 +206,7 @@ class Forecaster(abc.ABC):
                 f"cross_validate expected a frame, got {frame}; write a store of the rows until an earlier "
                 "date, and forecast from that."
             )
+        frame = as_frame(frame)
         schema = self._learn_schema(frame)
         panel = schema.panel(frame)
         step = self.horizon if step is None else whole("cross_validate", "step", step)

@@ -275,3 +275,12 @@ def test_forecasts_do_not_depend_on_the_batch(frame, fitted, monkeypatch):
     monkeypatch.setattr(neural, "_CELLS", 18)
     # Round-off of matrix products in another order.
     np.testing.assert_allclose(forecaster.backtest(frame, 2).values, whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fit", "cross_validate"])
+def test_rows_in_parts_are_refused_before_anything_is_learned(frame, method):
+    parts = iter([frame])
+    options = {"windows": 1, "step": 1} if method == "cross_validate" else {}
+    with pytest.raises(TypeError, match=r"expected a pandas or polars frame.*got list_iterator"):
+        getattr(make(SeasonalNaive), method)(parts, **options)
+    assert next(parts) is frame
