@@ -18,7 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from experiments.mq_forecaster.config import ETT, M4, TOURISM, SeriesConfig
+from experiments.mq_forecaster.config import (
+    ALL_SERIES,
+    END_TO_END,
+    ETT,
+    M4,
+    TOURISM,
+    SeriesConfig,
+)
 from experiments.mq_forecaster.config import PEERS as PEERS_PYTHON
 from experiments.mq_forecaster.published import Published
 from jaxsci import plots
@@ -43,8 +50,6 @@ NAIVE = "seasonal naive"
 # Nothing in them is random, and on long series they are the slowest: every seed shares their forecasts.
 SEEDLESS = (NAIVE, "ETS", "Theta")
 PEERS = {f"neuralforecast {name}": name for name in ("MLP", "NHITS")}
-# Trained on the loss of forecasts that add up; and, to compare with that, in batches as large.
-END_TO_END, ALL_SERIES = ", end to end", ", batches of all"
 SCRIPT = Path(__file__).parent / "scripts" / "neuralforecast_quantiles.py"
 _KEYS = ["unique_id", "cutoff", "ds"]
 
@@ -117,7 +122,7 @@ def forecaster(config: SeriesConfig, name: str, seed: int) -> Forecaster:
         batch_size = len(parts) * max(1, training.batch_size // len(parts))
         steps = max(1, training.steps * training.batch_size // batch_size)
         larger = replace(config, training=replace(training, steps=steps, batch_size=batch_size))
-        inner = forecaster(larger, name.split(",")[0], seed)
+        inner = forecaster(larger, name.removesuffix(END_TO_END).removesuffix(ALL_SERIES), seed)
         if name.endswith(ALL_SERIES):
             return inner
         return Coherent(inner, hierarchy(parts), method="ols", end_to_end=True)

@@ -143,16 +143,20 @@ def beside(batch: int, peers: str, repeats: int) -> None:
     seconds = np.median([[time for time, _, _ in turn] for turn in turns], axis=0)
     most = [megabytes for _, _, megabytes in turns[-1]]
     taken = [megabytes - before for _, before, megabytes in turns[-1]]
-    names, forward = list(workers), operations()
-    for i, name in enumerate(names):
+    measured = dict(zip(workers, zip(seconds, most, taken, strict=True), strict=True))
+    forward = operations()
+    for name, (time, process, step) in measured.items():
         # A training step takes the operations of three forecasts.
-        rate = 3 * batch * forward / seconds[i] / 1e9
-        peer = names.index(f"theirs{SINGLY}" if name.endswith(SINGLY) else "theirs") if peers else i
+        rate = 3 * batch * forward / time / 1e9
+        peer = f"theirs{SINGLY if name.endswith(SINGLY) else ''}"
+        against = ""
+        if peer in measured and peer != name:
+            slower, *shares = np.divide(measured[name], measured[peer])
+            memory = " and ".join(f"{share:.2f}" for share in shares)
+            against = f"; {1 / slower:.2f} times as fast as {peer} with {memory} of the memory"
         print(
-            f"N-body model, batch {batch}, {name}: {seconds[i]:.2f} s a step, {1 / seconds[i]:.3f} steps/s, "
-            f"{rate:.0f} GFLOP/s, {most[i]:.0f} MB, {taken[i]:.0f} MB by a step; "
-            f"{seconds[peer] / seconds[i]:.2f} times as fast as {names[peer]} with "
-            f"{most[i] / most[peer]:.2f} and {taken[i] / taken[peer]:.2f} of the memory",
+            f"N-body model, batch {batch}, {name}: {time:.2f} s a step, {1 / time:.3f} steps/s, "
+            f"{rate:.0f} GFLOP/s, {process:.0f} MB, {step:.0f} MB by a step{against}",
             flush=True,
         )
 

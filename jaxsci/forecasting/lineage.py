@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from jaxsci._checks import whole
 
@@ -31,9 +32,7 @@ class MLP(NeuralForecaster):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.window is None:
-            self.window = 2 * max(*self.seasons, self.horizon)
-        self.window = whole("MLP", "window", self.window)
+        self.window = _dates(self, "window", 2 * max(*self.seasons, self.horizon))
 
     def build(self, sizes, *, key):
         """See the base class."""
@@ -68,9 +67,7 @@ class MQRNN(NeuralForecaster):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.context is None:
-            self.context = 2 * max(*self.seasons, self.horizon)
-        self.context = whole("MQRNN", "context", self.context)
+        self.context = _dates(self, "context", 2 * max(*self.seasons, self.horizon))
 
     def _reach(self, network):
         assert self.context is not None
@@ -109,15 +106,17 @@ class MQCNN(NeuralForecaster):
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
+        return self._mq(self._encoder(n["all"], keys[0]), n, sizes, keys[1:])
+
+    def _encoder(self, channels: int, key: PRNGKeyArray) -> ConvEncoder:
         assert self.dilations is not None
-        encoder = ConvEncoder(
-            in_channels=n["all"],
+        return ConvEncoder(
+            in_channels=channels,
             width=self.width,
             dilations=self.dilations,
             kernel=self.kernel,
-            key=keys[0],
+            key=key,
         )
-        return self._mq(encoder, n, sizes, keys[1:])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -140,26 +139,16 @@ class MQTransformer(MQCNN):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.nearby is None:
-            self.nearby = min(4, self.horizon)
-        if self.window is None:
-            self.window = max(*self.seasons, 32)
-        self.window = whole("MQTransformer", "window", self.window)
+        self.nearby = _dates(self, "nearby", min(4, self.horizon), least=0)
+        self.window = _dates(self, "window", max(*self.seasons, 32))
 
     def build(self, sizes, *, key):
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
-        assert self.dilations is not None
         assert self.window is not None
         assert self.nearby is not None
-        encoder = ConvEncoder(
-            in_channels=n["all"] + self.positions,
-            width=self.width,
-            dilations=self.dilations,
-            kernel=self.kernel,
-            key=keys[0],
-        )
+        encoder = self._encoder(n["all"] + self.positions, keys[0])
         decoder = AttentionDecoder(
             encoding=self.width,
             future=n["future"],
@@ -174,6 +163,12 @@ class MQTransformer(MQCNN):
             key=keys[1],
         )
         return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[2])
+
+
+def _dates(forecaster: NeuralForecaster, name: str, usual: int, *, least: int = 1) -> int:
+    """An option that is a number of dates, or else the usual one."""
+    value = getattr(forecaster, name)
+    return whole(type(forecaster).__name__, name, usual if value is None else value, least)
 
 
 def _doubling(reach: int) -> tuple[int, ...]:
