@@ -36,13 +36,12 @@ SINGLY = ", one film after the other"
 SCRIPT = Path(__file__).parent / "scripts" / "earthformer_original.py"
 
 
-def stack(batch: int, chunk: int | None, *, exact: bool):
+def stack(batch: int, chunk: int | None):
     """A compiled value and gradient of one axial stack, and its bytes for temporaries."""
     layers = CuboidStack(
         WIDTH,
         heads=4,
         pattern=self_pattern("axial", SHAPE),
-        compat="earthformer" if exact else None,
         chunk=chunk,
         key=jax.random.key(0),
     )
@@ -57,9 +56,9 @@ def stack(batch: int, chunk: int | None, *, exact: bool):
     return lambda: compiled(arrays, x), memory.temp_size_in_bytes if memory else 0
 
 
-def training_step(batch: int, compat: str, *, micro_batches: int = 1):
-    """Training steps of the N-body model, one a call, as published (with the exact GELU) or as we have it."""
-    model = Earthformer.preset("nbody", key=jax.random.key(0), compat=compat or None)
+def training_step(batch: int, *, micro_batches: int = 1):
+    """Training steps of the model released for N-body MNIST, one a call."""
+    model = Earthformer.preset("nbody", key=jax.random.key(0))
     optimizer = OptimizerConfig(schedule="constant", weight_decay=1e-5).build(1)
     step = make_train_step(loss_fn, optimizer, micro_batches=micro_batches)
     step = jax.jit(step, donate_argnums=0)
@@ -126,15 +125,12 @@ class Worker:
 def beside(batch: int, peers: str, repeats: int) -> None:
     """Print seconds a step and memory of ours and, with an interpreter that has it, of the authors' model."""
     ours = (sys.executable, "-m", "experiments.speed.scripts.earthformer_ours", str(batch))
-    workers = {
-        "ours": Worker(*ours, "1", ""),
-        "ours, exact GELU": Worker(*ours, "1", "earthformer"),
-    }
+    workers = {"ours": Worker(*ours, "1")}
     theirs = (peers, str(SCRIPT), str(batch))
     if peers:
         workers["theirs"] = Worker(*theirs, "1", str(os.cpu_count()))
     if batch > 1:
-        workers[f"ours, exact GELU{SINGLY}"] = Worker(*ours, str(batch), "earthformer")
+        workers[f"ours{SINGLY}"] = Worker(*ours, str(batch))
         if peers:
             workers[f"theirs{SINGLY}"] = Worker(*theirs, str(batch), str(os.cpu_count()))
     turns = [[worker.turn() for worker in workers.values()] for _ in range(repeats)]
@@ -178,15 +174,11 @@ def main(batches: tuple[int, ...] = (1, 4), repeats: int = 5, peers: str = "") -
     if peers and not shutil.which(peers):
         sys.exit(f"Expected an interpreter at {peers}, got none; correct --peers, or leave it out.")
     for batch in batches:
-        cases = {
-            "whole": stack(batch, 10**9, exact=False),
-            "chunks": stack(batch, None, exact=False),
-            "chunks, exact GELU": stack(batch, None, exact=True),
-        }
+        cases = {"whole": stack(batch, 10**9), "chunks": stack(batch, None)}
         seconds = alternated([call for call, _ in cases.values()], repeats=repeats)
         for (name, (_, memory)), taken in zip(cases.items(), seconds, strict=True):
             print(
-                f"axial stack, batch {batch}, {name:20s} {1e3 * taken:8.0f} ms {memory / 1e6:8.0f} MB",
+                f"axial stack, batch {batch}, {name:6s} {1e3 * taken:8.0f} ms {memory / 1e6:8.0f} MB",
                 flush=True,
             )
     print(f"a matrix product of 2048 x 2048: {peak_rate() / 1e9:.0f} GFLOP/s", flush=True)

@@ -8,7 +8,8 @@ The context of a horizon comes from the past, and attends to those of earlier fo
     v_{t,h} = m_L(c^a_t, c_{t,h}, f_{t,h}, r_{t,h}, x^f_{t+h})
 
 with positions r learned from what is known ahead around a date: a perceptron on a window of it, blind to
-what lies beyond t + H.
+what lies beyond t + H. To that of a target a learned vector for h is added: events alone do not tell how far
+ahead it lies, and so how little the past says of it.
 
 Reference: Eisenach, Patel, Madeka, MQTransformer, 2020, arXiv:2009.14799, sections 3 and 4. Keys and values of
 ours are those above, which are what the sections describe; the article leaves the widths open.
@@ -49,6 +50,7 @@ class AttentionDecoder(AbstractDecoder):
     """
 
     position: Perceptron
+    steps_ahead: Float[Array, "horizon positions"]  # added to a target's position
     agnostic: Perceptron
     query: eqx.nn.Linear
     keys: eqx.nn.Linear
@@ -89,7 +91,7 @@ class AttentionDecoder(AbstractDecoder):
                 f"AttentionDecoder expected heads to divide the width, got width={width} and heads={heads}; "
                 "choose for example width=32 and heads=4."
             )
-        keys = iter(jax.random.split(key, 10))
+        keys = iter(jax.random.split(key, 11))
         self.position = Perceptron(
             in_channels=max((2 * nearby + 1) * future, 1),
             width=2 * positions,
@@ -116,6 +118,7 @@ class AttentionDecoder(AbstractDecoder):
             out_channels=width,
             key=next(keys),
         )
+        self.steps_ahead = 0.5 * jax.random.normal(next(keys), (horizon, positions))
         self.horizon = horizon
         self.nearby = nearby
         self.window = window
@@ -145,11 +148,13 @@ class AttentionDecoder(AbstractDecoder):
     def target_positions(
         self, series: Series, dates: int
     ) -> Float[Array, "dates horizon positions"]:
-        """r_{t,h} of the targets of the last dates; what lies beyond t + H is not looked at."""
+        """r_{t,h} of the targets of the last dates, blind to what lies beyond t + H."""
         times = series.future.shape[0] - self.horizon
         steps = np.arange(1, self.horizon + 1)[:, None] + np.arange(-self.nearby, self.nearby + 1)
         index = np.arange(times - dates, times)[:, None, None] + steps
-        return self._position(series, index, (steps <= self.horizon) & (index >= 0))
+        seen = (steps <= self.horizon) & (index >= 0)
+        nearby = self._position(series, index, seen)
+        return nearby + self.steps_ahead.astype(nearby.dtype)
 
     def _position(self, series, index, seen):
         future = series.future

@@ -8,8 +8,8 @@ import jax
 from experiments.speed.earthformer import training_step
 from experiments.speed.scripts.peak import Peak
 
-batch, micro_batches, compat = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-step = training_step(batch, compat, micro_batches=micro_batches)
+batch, micro_batches = int(sys.argv[1]), int(sys.argv[2])
+step = training_step(batch, micro_batches=micro_batches)
 jax.block_until_ready(step())
 peak = Peak()
 print("ready", flush=True)

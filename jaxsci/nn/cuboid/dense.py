@@ -71,7 +71,6 @@ class FeedForward(eqx.Module):
     Args:
         width: channels of a token.
         dropout: share of dropped entries, of the hidden layer and of the output.
-        exact: GELU with the error function, which is slow on CPUs, instead of its tanh form.
         key: random key of the initial weights.
     """
 
@@ -79,21 +78,19 @@ class FeedForward(eqx.Module):
     hidden: Dense
     out: Dense
     dropout: Dropout
-    exact: bool = eqx.field(static=True)
 
-    def __init__(self, width: int, *, dropout: float, exact: bool, key: PRNGKeyArray):
+    def __init__(self, width: int, *, dropout: float, key: PRNGKeyArray):
         hidden_key, out_key = jax.random.split(key)
         self.norm = TokenNorm(width)
         self.hidden = Dense(width, 4 * width, bias=True, key=hidden_key)
         self.out = Dense(4 * width, width, bias=True, key=out_key)
         self.dropout = Dropout(dropout)
-        self.exact = exact
 
     def __call__(
         self, x: Float[Array, "*tokens width"], *, seed: Seed | None = None
     ) -> Float[Array, "*tokens width"]:
         """What is to be added to each token; with a seed, dropout is on."""
         tokens = x.reshape(-1, x.shape[-1])
-        hidden = jax.nn.gelu(self.hidden(self.norm(tokens)), approximate=not self.exact)
+        hidden = jax.nn.gelu(self.hidden(self.norm(tokens)), approximate=False)
         y = self.out(self.dropout(hidden, seed=derived(seed, 0)))
         return self.dropout(y, seed=derived(seed, 1)).reshape(x.shape)

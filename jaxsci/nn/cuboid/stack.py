@@ -35,7 +35,7 @@ class CuboidStack(eqx.Module):
         vector_feed_forward: whether vectors have feed-forward layers.
         padding: "ignore" hides the tokens that fill up the last cuboids; "zeros" does not.
         dropout: share of dropped entries, active only where a call gets a key.
-        compat: "earthformer" for the slips and the exact GELU of the published code.
+        compat: "earthformer" for the slips of the published code.
         chunk: tokens worked on at once; None for what suits the device.
         key: random key of the initial weights.
     """
@@ -80,8 +80,7 @@ class CuboidStack(eqx.Module):
             )
         )
         layers = lambda key: tuple(
-            FeedForward(width, dropout=dropout, exact=compat is not None, key=k)
-            for k in jax.random.split(key, len(pattern))
+            FeedForward(width, dropout=dropout, key=k) for k in jax.random.split(key, len(pattern))
         )
         self.feed_forwards = layers(local_key)
         self.vector_feed_forwards = layers(vector_key) if vectors and vector_feed_forward else None
@@ -119,7 +118,6 @@ class CuboidCrossStack(eqx.Module):
         separate: own maps between tokens and vectors.
         padding: "ignore" hides the tokens that fill up the last windows; "zeros" does not.
         dropout: share of dropped entries, active only where a call gets a key.
-        exact: GELU with the error function instead of its tanh form.
         chunk: tokens worked on at once; None for what suits the device.
         key: random key of the initial weights.
     """
@@ -138,7 +136,6 @@ class CuboidCrossStack(eqx.Module):
         separate: bool = False,
         padding: Padding = "ignore",
         dropout: float = 0.0,
-        exact: bool = False,
         chunk: int | None = None,
         key: PRNGKeyArray,
     ):
@@ -160,9 +157,7 @@ class CuboidCrossStack(eqx.Module):
             )
             for cuboid, k in zip(pattern, attention_keys, strict=True)
         )
-        self.feed_forwards = tuple(
-            FeedForward(width, dropout=dropout, exact=exact, key=k) for k in local_keys
-        )
+        self.feed_forwards = tuple(FeedForward(width, dropout=dropout, key=k) for k in local_keys)
 
     def __call__(
         self,

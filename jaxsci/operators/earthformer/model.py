@@ -8,8 +8,7 @@ last, as in the paper.
 
 Reference: Gao et al., Earthformer: Exploring Space-Time Transformers for Earth System Forecasting, NeurIPS
 2022, arXiv:2207.05833, section 3. Departures, each undone by `compat="earthformer"`: padding is never attended
-to; a decoder's self-attention is sized by the frames that it predicts; GELU in its tanh form, since XLA's error
-function is slow on CPUs.
+to; a decoder's self-attention is sized by the frames that it predicts.
 """
 
 from typing import Any

@@ -55,7 +55,6 @@ class Recipe:
             separate=self.separate,
             padding=self._padding,
             dropout=self.dropout,
-            exact=self.compat is not None,
             chunk=self.chunk,
             key=key,
         )

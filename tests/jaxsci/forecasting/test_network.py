@@ -197,6 +197,22 @@ def test_an_earlier_forecast_feeds_only_later_ones_of_its_target(random_series):
         np.testing.assert_array_equal(moved, np.broadcast_to(expected, moved.shape))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_far_ahead_a_target_lies_is_known_without_events(kind, random_series, as_series):
+    """Where all dates are alike, and nothing is known ahead, horizons still have forecasts of their own."""
+    with jax.enable_x64(True):
+        series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.0)
+        alike = as_series(
+            jnp.full_like(series.y, 3.0),
+            series.observed,
+            jnp.zeros_like(series.past),
+            jnp.zeros_like(series.future),
+        )
+        quantiles = np.asarray(network(kind)(alike, 1)[0])
+        widths = quantiles[:, -1] - quantiles[:, 0]
+        assert len(np.unique(widths.round(9))) == HORIZON
+
+
 def test_seasonal_naive_is_one_choice_of_the_mixture(random_series):
     """With all weight on the value of a season before, the median is that value."""
     with jax.enable_x64(True):
