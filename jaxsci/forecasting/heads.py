@@ -32,6 +32,8 @@ from .grid import check_levels
 # A Student-t variable of 2 degrees of freedom is larger than this with probability 5e-9; halved so often,
 # that is 1e-9.
 _FARTHEST, _HALVINGS = 1e4, 43
+# Largest level, in units of the scale, that the spread of counts follows.
+_STEADIEST = 30.0
 _KNOTS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -226,7 +228,8 @@ class StudentT(AbstractHead):
 class NegativeBinomial(AbstractHead):
     """A distribution of counts, with variance μ + μ²/κ.
 
-    Its mean is a positive multiple of the series' mean level, or of its scale where that is larger.
+    Its mean is a positive multiple of the series' mean level, or of its scale where that is larger; what its
+    variance has beyond that of a Poisson distribution is a positive multiple of the scale's square.
 
     Args:
         levels: levels that `quantiles` returns, the smallest counts whose distribution function reaches them.
@@ -244,8 +247,11 @@ class NegativeBinomial(AbstractHead):
 
     def distribution(self, raw, level, scale) -> dist.NegativeBinomial2:
         """The distribution of y."""
-        mean = jnp.maximum(jnp.abs(level), scale) * jax.nn.softplus(raw[..., 0])
-        return dist.NegativeBinomial2(1e-6 + mean, 1e-3 + jax.nn.softplus(raw[..., 1]))
+        unit = jnp.maximum(jnp.abs(level), scale)
+        # In single precision the distribution function of nearly Poisson counts has few digits.
+        ratio = jnp.minimum(unit / scale, _STEADIEST)
+        concentration = ratio**2 * (1e-3 + jax.nn.softplus(raw[..., 1]))
+        return dist.NegativeBinomial2(1e-6 + unit * jax.nn.softplus(raw[..., 0]), concentration)
 
     def quantiles(self, raw, level, scale):
         """See the base class."""

@@ -91,6 +91,16 @@ def test_counts_have_the_quantiles_of_scipy():
     np.testing.assert_array_equal(values[[0, 2]], expected[[0, 2]])
 
 
+@pytest.mark.parametrize("level", [10.0, 100.0, 300.0])
+def test_counts_spread_in_units_of_the_scale(level):
+    """Steady series are as easy to fit as erratic ones: equal outputs, equal variance beyond Poisson's."""
+    one = NegativeBinomial(LEVELS).distribution(jnp.array([0.5, 0.0]), level * ONE, 10 * ONE)
+    mean, variance = (np.asarray(x, np.float64) for x in (one.mean, one.variance))
+    expected = 100 * np.logaddexp(0, 0.5) ** 2 / (1e-3 + np.log(2))
+    # The variance is a difference of numbers up to a few times as large.
+    np.testing.assert_allclose(variance - mean, expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "head", [StudentT(LEVELS), QuantileFunction(LEVELS), IncrementalQuantiles(LEVELS)]
 )
