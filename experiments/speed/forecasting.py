@@ -5,7 +5,8 @@
 prints the targets (of one series, creation date and horizon each) that training works on per second, for each
 network and, with the interpreter of an environment that has neuralforecast, for its MLP and LSTM, in batches of
 as many windows; then the seconds of a backtest of 400 series over 200 dates. Recurrent networks have equal
-widths; our MLP is the wider one. Compilation and the first steps are left out on both sides.
+widths. Our MLP of that width is the larger one, by far, so that one with about as many parameters as theirs is
+measured too. Compilation and the first steps are left out on both sides.
 """
 
 import json
@@ -18,10 +19,15 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from experiments.earthformer.run import parameters
 from experiments.mq_forecaster.pace import training_pace
 from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
 
 SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
+# With about as many parameters as neuralforecast's MLP of that width.
+NARROW = 10
+CASES = ((MLP, NARROW), (MLP, WIDTH), (MQRNN, WIDTH), (MQCNN, WIDTH), (MQTransformer, WIDTH))
+PEERS = (("MLP", CASES[:2]), ("LSTM", CASES[2:3]))
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
 STEPS = 60
 SCRIPT = Path(__file__).parents[1] / "mq_forecaster/scripts/neuralforecast_pace.py"
@@ -51,14 +57,18 @@ def main(peers: str = "") -> None:
         "steps": 1,
         "batch_size": BATCH,
         "forks": FORKS,
-        "width": WIDTH,
     }
     ours = {}
-    for make in (MLP, MQRNN, MQCNN, MQTransformer):
-        seconds, targets = training_pace(make(**options), frame, STEPS)
-        ours[make.__name__] = targets / seconds
-        print(f"{make.__name__:32s} {ours[make.__name__]:12,.0f} targets a second", flush=True)
-    for name, against in (("MLP", "MLP"), ("LSTM", "MQRNN")) if peers else ():
+    for make, width in CASES:
+        forecaster = make(**options, width=width)
+        seconds, targets = training_pace(forecaster, frame, STEPS)
+        ours[make, width] = targets / seconds
+        name, size = f"{make.__name__}, width {width}", parameters(forecaster.network)
+        print(
+            f"{name:24s} {size:9,} parameters {ours[make, width]:12,.0f} targets a second",
+            flush=True,
+        )
+    for name, against in PEERS if peers else ():
         job = {
             "model": name,
             "horizon": HORIZON,
@@ -78,10 +88,14 @@ def main(peers: str = "") -> None:
         lines = [line for line in done.stdout.splitlines() if line.startswith("peer ")]
         if not lines:
             sys.exit(f"{name} of neuralforecast did not run:\n{done.stderr[-2000:]}")
-        rate = json.loads(lines[-1].removeprefix("peer "))["rate"]
-        ratio = ours[against] / rate
-        print(f"neuralforecast {name:17s} {rate:12,.0f} targets a second; ours over it {ratio:.2f}")
-    forecaster = MQCNN(**options).fit(frame)
+        peer = json.loads(lines[-1].removeprefix("peer "))
+        name, rate = f"neuralforecast {name}", peer["rate"]
+        print(
+            f"{name:24s} {peer['parameters']:9,} parameters {rate:12,.0f} targets a second; ours over it "
+            + " and ".join(f"{ours[case] / rate:.2f}" for case in against),
+            flush=True,
+        )
+    forecaster = MQCNN(**options, width=WIDTH).fit(frame)
     times = []
     for _ in range(3):
         start = time.perf_counter()

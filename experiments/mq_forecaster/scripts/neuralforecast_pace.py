@@ -42,4 +42,9 @@ else:
     )
 NeuralForecast(models=[model], freq=1).fit(frame)
 seconds = seconds_a_step()
-print(f"peer {json.dumps({'rate': job['windows'] * job['horizon'] / seconds, 'seconds': seconds})}")
+result = {
+    "rate": job["windows"] * job["horizon"] / seconds,
+    "seconds": seconds,
+    "parameters": sum(p.numel() for p in model.parameters()),
+}
+print(f"peer {json.dumps(result)}")
