@@ -161,11 +161,11 @@ _NBODY = FilmConfig(
 )
 NBODY = _drawn(NBody(size=16), NBody(), _NBODY)
 FLOW = _drawn(
-    Kolmogorov(),
+    Kolmogorov(size=16, refinement=4),
     Kolmogorov(refinement=1, spin_up=1.0, cuts=2),
     replace(_NBODY, data=Kolmogorov(size=64, train=5000), steps=62_500, epochs=0),
 )
-# A step of E3D-LSTM takes ten times as long as any other, and films are larger here than those of digits.
+# A step of E3D-LSTM takes ten times as long as those of most others; `nbody` has it.
 FLOW["cpu"] = replace(FLOW["cpu"], rivals=tuple(name for name in RIVALS if name != "E3D-LSTM"))
 
 # Published: 100 epochs of batches of 32, patience 20, no weight decay.
