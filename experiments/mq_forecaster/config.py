@@ -47,6 +47,7 @@ MODELS = (
     "MQ-CNN",
     "MQTransformer",
 )
+AROUND_EVENTS = ("seasonal naive", "MQ-CNN", "MQ-CNN, far", "MQTransformer")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class SyntheticConfig:
         trees: of the forest.
         every: days between the forecast dates that classical forecasters are judged on, one fit a series and
             date.
+        window: days that MQTransformer attends to, and that "MQ-CNN, far" reads; 0 for the library's choice.
         models: those that are compared.
     """
 
@@ -72,15 +74,21 @@ class SyntheticConfig:
     training: Training = _STEADY
     trees: int = 100
     every: int = 21
+    window: int = 0
     models: tuple[str, ...] = MODELS
 
     def __post_init__(self):
-        strangers = [name for name in self.models if name not in MODELS]
+        known = dict.fromkeys(MODELS + AROUND_EVENTS)
+        strangers = [name for name in self.models if name not in known]
         if strangers or not {"seasonal naive", "MQ-CNN"} <= set(self.models):
             raise ValueError(
-                f"SyntheticConfig expected models among {', '.join(MODELS)}, with seasonal naive "
-                "and MQ-CNN, got "
-                f"{', '.join(self.models)}; correct the names."
+                f"SyntheticConfig expected models among {'; '.join(known)}, with seasonal naive "
+                f"and MQ-CNN, got {'; '.join(self.models)}; correct the names."
+            )
+        if self.window < 0:
+            raise ValueError(
+                f"SyntheticConfig expected a window of at least 0 days, got {self.window}; 0 leaves it to "
+                "the library."
             )
 
 
@@ -100,6 +108,19 @@ SYNTHETIC = {
         training=replace(_STEADY, steps=20_000, batch_size=64, forks=56, width=64),
     ),
 }
+
+
+def _around_events(config: SyntheticConfig, window: int) -> SyntheticConfig:
+    data = replace(config.data, own_reactions=True)
+    return replace(config, data=data, window=window, models=AROUND_EVENTS)
+
+
+# Feasts are 45 to 64 days apart: a year has about seven to learn an item's reaction from.
+EVENTS = {
+    name: _around_events(config, window)
+    for (name, config), window in zip(SYNTHETIC.items(), (16, 365, 730), strict=True)
+}
+EVENTS["smoke"] = replace(EVENTS["smoke"], models=("seasonal naive", "MQ-CNN", "MQTransformer"))
 
 
 SERIES = ("seasonal naive", "ETS", "Theta", "MLP", "MQ-RNN", "MQ-CNN", "MQTransformer")

@@ -12,7 +12,8 @@ New items are regular ones that have no history before a day in the test period.
 
 What is known ahead are the promotions, the holidays and, since these work four days ahead, the holiday four
 days later; what is known of an item are its kind, its weekly pattern and its class of sensitivity to
-events. Their effects, which begin days before a holiday, and the items' levels have to be learned.
+events. Their effects, which begin days before a holiday, and the items' levels have to be learned. Or each
+item reacts to each kind of event in a way of its own, which its history alone tells.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-FUTURE, STATIC = ("holiday", "coming", "promotion"), ("kind", "pattern", "sensitivity")
+FUTURE = ("holiday", "coming", "promotion")
 REGULAR, INTERMITTENT, NEW = "regular", "intermittent", "new"
 
 # Logarithms of factors; the days relative to the event come first.
@@ -29,6 +30,8 @@ _FEAST = dict(zip(range(-4, 2), (0.2, 0.35, 0.6, 0.9, 1.0, -0.4), strict=True))
 _FAIR = dict(zip(range(-1, 2), (0.3, 0.7, 0.2), strict=True))
 _PROMOTION, _AFTER = 0.5, -0.15
 _SENSITIVITY = {"low": 0.3, "high": 1.0}
+# Largest of items' own reactions, which are evenly spread from 0: on average as large as those by class.
+_STRONGEST = 1.3
 _PATTERNS = {
     "workdays": (0.1, 0.15, 0.1, 0.1, 0.2, -0.2, -0.45),
     "weekend": (-0.3, -0.25, -0.2, -0.1, 0.15, 0.45, 0.25),
@@ -46,6 +49,8 @@ class Demand:
         persistence: ρ.
         noise: standard deviation of a_t.
         shares: of regular, intermittent and new items.
+        own_reactions: whether each item reacts to each kind of event in its own way, of which nothing is told,
+            and not by its class.
     """
 
     items: int = 200
@@ -54,6 +59,13 @@ class Demand:
     persistence: float = 0.8
     noise: float = 0.25
     shares: tuple[float, float, float] = (0.7, 0.2, 0.1)
+    own_reactions: bool = False
+
+    @property
+    def static(self) -> tuple[str, ...]:
+        """Columns of what is known of the items."""
+        known = ("kind", "pattern", "sensitivity")
+        return known[:2] if self.own_reactions else known
 
 
 @dataclass(frozen=True)
@@ -111,27 +123,31 @@ def draw(demand: Demand, seed: int) -> Sales:
     kinds = _kinds(demand)
     pattern = rng.choice(list(_PATTERNS), items)
     sensitivity = rng.choice(list(_SENSITIVITY), items)
-    holiday, effect = _holidays(rng, days)
+    holiday, effects = _holidays(rng, days)
     promotion = _promotions(rng, items, days)
     after = np.zeros_like(promotion)
     after[:, 1:] |= promotion[:, :-1]
     after[:, 2:] |= promotion[:, :-2]
-    events = effect + _PROMOTION * promotion + _AFTER * (after & ~promotion)
+    promoted = _PROMOTION * promotion + _AFTER * (after & ~promotion)
     strength = np.array([_SENSITIVITY[s] for s in sensitivity])
     weekly = np.array([_PATTERNS[p] for p in pattern])[:, np.arange(days) % 7]
     base = rng.normal(np.log(20.0), 1.0, items)
     # The level of a new item cannot be learned from its history: it is the same for all of them.
     base[kinds == NEW] = np.log(20.0)
-    location = base[:, None] + weekly + strength[:, None] * events
     state = _autoregressive(rng, demand)
     share = np.where(kinds == INTERMITTENT, rng.uniform(0.3, 0.7, items), 1.0)
-    sizes = np.exp(location + state)
     loose = kinds == INTERMITTENT
-    sizes[loose] = np.exp(
-        location[loose] + demand.noise * rng.normal(size=(int(loose.sum()), days))
-    )
-    y = np.where(rng.uniform(size=(items, days)) < share[:, None], sizes, 0.0)
+    noise = rng.normal(size=(int(loose.sum()), days))
+    sold = rng.uniform(size=(items, days)) < share[:, None]
     first = np.where(kinds == NEW, days - rng.integers(14, demand.test_days - 14, items), 0)
+    own = np.ones((3, items, 1))
+    if demand.own_reactions:
+        own, strength = rng.uniform(0.0, _STRONGEST, own.shape), np.ones(items)
+    events = own[0] * effects[0] + own[1] * effects[1] + own[2] * promoted
+    location = base[:, None] + weekly + strength[:, None] * events
+    sizes = np.exp(location + state)
+    sizes[loose] = np.exp(location[loose] + demand.noise * noise)
+    y = np.where(sold, sizes, 0.0)
     present = np.arange(days) >= first[:, None]
     item, day = np.nonzero(present)
     coming = np.append(holiday[-min(_FEAST) :], np.full(-min(_FEAST), "none"))
@@ -148,7 +164,10 @@ def draw(demand: Demand, seed: int) -> Sales:
             "sensitivity": sensitivity[item],
         }
     )
-    return Sales(frame, kinds, np.abs(effect) > 0, location, state, share, demand)
+    if demand.own_reactions:
+        frame = frame.drop(columns="sensitivity")
+    near = (np.abs(effects) > 0).any(0)
+    return Sales(frame, kinds, near, location, state, share, demand)
 
 
 def _kinds(demand: Demand) -> np.ndarray:
@@ -157,9 +176,10 @@ def _kinds(demand: Demand) -> np.ndarray:
 
 
 def _holidays(rng: np.random.Generator, days: int) -> tuple[np.ndarray, np.ndarray]:
-    """The name of each day's holiday, and the effect of those near it."""
-    names, effect = np.full(days, "none", dtype="<U5"), np.zeros(days)
-    for name, gap, shape in (("feast", (45, 65), _FEAST), ("fair", (25, 40), _FAIR)):
+    """The name of each day's holiday, and the effect of the feasts and of the fairs near it."""
+    names, effects = np.full(days, "none", dtype="<U5"), np.zeros((2, days))
+    kinds = (("feast", (45, 65), _FEAST), ("fair", (25, 40), _FAIR))
+    for effect, (name, gap, shape) in zip(effects, kinds, strict=True):
         day = int(rng.integers(5, gap[1]))
         while day < days:
             if names[day] == "none":
@@ -168,7 +188,7 @@ def _holidays(rng: np.random.Generator, days: int) -> tuple[np.ndarray, np.ndarr
                     if 0 <= day + offset < days:
                         effect[day + offset] += size
             day += int(rng.integers(*gap))
-    return names, effect
+    return names, effects
 
 
 def _promotions(rng: np.random.Generator, items: int, days: int) -> np.ndarray:

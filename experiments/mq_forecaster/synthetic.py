@@ -4,6 +4,7 @@ demand (drawn) -> fit every forecaster before the test period -> forecast on eac
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.mq_forecaster.config import SYNTHETIC, SyntheticConfig
+from experiments.mq_forecaster.config import EVENTS, SYNTHETIC, SyntheticConfig
 from experiments.mq_forecaster.demand import (
     FUTURE,
     INTERMITTENT,
     NEW,
     REGULAR,
-    STATIC,
     Sales,
     draw,
 )
@@ -42,7 +42,7 @@ from jaxsci.metrics import (
 )
 
 SEASON = 7
-ORACLE, WINDOWS = "the true quantiles", "MQ-CNN, one fork"
+ORACLE, WINDOWS, FAR = "the true quantiles", "MQ-CNN, one fork", "MQ-CNN, far"
 WINDOWS_TIME = f"{WINDOWS}, equal time"
 
 
@@ -88,9 +88,11 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
         "season": SEASON,
         "nonnegative": True,
     }
-    pooled: dict[str, Any] = local | {"future": FUTURE, "static": STATIC}
+    pooled: dict[str, Any] = local | {"future": FUTURE, "static": config.data.static}
     network: dict[str, Any] = pooled | config.training.options(seed)
     sampled: dict[str, Any] = network | {"forks": 1}
+    # Doubling dilations, until the convolutions reach as far as the attention.
+    far = tuple(2**k for k in range(config.window.bit_length()))
     every = {
         "seasonal naive": SeasonalNaive(**local),
         "ETS": ETS(**local),
@@ -99,7 +101,8 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
         "MQ-RNN": MQRNN(**network),
         WINDOWS: MQCNN(**sampled),
         "MQ-CNN": MQCNN(**network),
-        "MQTransformer": MQTransformer(**network),
+        FAR: MQCNN(**network, dilations=far or None),
+        "MQTransformer": MQTransformer(**network, window=config.window or None),
     }
     return {name: every[name] for name in config.models}
 
@@ -202,11 +205,26 @@ def figures(
     plots.save(plots.reliability(config.quantiles, shares), out / "reliability.png")
 
 
-EXPERIMENT = Experiment(
-    name="mq-synthetic",
-    claim="Each generation of demand forecasters is closer to the true quantiles than the one before.",
-    directory=Path(__file__).parent,
-    presets=SYNTHETIC,
-    run_seed=run_seed,
-    baseline="seasonal naive",
+def _experiment(
+    name: str, claim: str, presets: Mapping[str, SyntheticConfig]
+) -> Experiment[SyntheticConfig]:
+    return Experiment(
+        name=name,
+        claim=claim,
+        directory=Path(__file__).parent,
+        presets=presets,
+        run_seed=run_seed,
+        baseline="seasonal naive",
+    )
+
+
+LINEAGE = _experiment(
+    "mq-synthetic",
+    "Each generation of demand forecasters is closer to the true quantiles than the one before.",
+    SYNTHETIC,
+)
+OWN_REACTIONS = _experiment(
+    "mq-events",
+    "Attention over the past forecasts better around events that every item reacts to in its own way.",
+    EVENTS,
 )

@@ -76,3 +76,33 @@ def test_what_is_coming_is_the_holiday_four_days_later(sales):
     near = np.flatnonzero(sales.near)
     told = [(holiday[d : d + 5] != "none").any() or holiday[max(d - 1, 0)] != "none" for d in near]
     assert all(told)
+
+
+def reactions(sales):
+    """Of regular items to feasts and to fairs, ``(2, items)``, each with some noise from promotions."""
+    regular = sales.kinds == REGULAR
+    week = np.stack([sales.location[regular][:, day::7].mean(1) for day in range(7)], 1)
+    deviation = sales.location[regular] - week[:, np.arange(sales.demand.days) % 7]
+    days = sales.frame.loc[sales.frame.unique_id == "i0000"].sort_values("ds").holiday.to_numpy()
+    return [deviation[:, days == name].mean(1) for name in ("feast", "fair")]
+
+
+def test_items_react_by_class_or_in_their_own_ways(sales):
+    own = draw(Demand(items=400, days=260, test_days=100, own_reactions=True), seed=0)
+    assert own.demand.static == ("kind", "pattern")
+    assert "sensitivity" not in own.frame
+    assert np.corrcoef(reactions(sales))[0, 1] > 0.7
+    # Of 280 items whose reactions have nothing to do with each other, three standard deviations.
+    assert abs(np.corrcoef(reactions(own))[0, 1]) < 0.18
+    # All else is as drawn before.
+    assert np.array_equal(own.near, sales.near)
+    assert own.frame.ds.equals(sales.frame.ds)
+
+
+def test_own_reactions_have_true_quantiles_too():
+    own = draw(Demand(items=400, days=260, test_days=100, own_reactions=True), seed=1)
+    days = np.arange(160, 250)
+    chosen = own.kinds == REGULAR
+    values, y = own.quantiles(days, HORIZON, LEVELS)[chosen], targets(own, days)[chosen]
+    share = (y[..., None] <= values).mean((0, 1, 2))
+    np.testing.assert_allclose(share, LEVELS, atol=0.015)
