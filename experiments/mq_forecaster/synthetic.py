@@ -43,6 +43,7 @@ from jaxsci.metrics import (
 
 SEASON = 7
 ORACLE, WINDOWS, FAR = "the true quantiles", "MQ-CNN, one fork", "MQ-CNN, far"
+COPYING = "MQTransformer, copying"
 WINDOWS_TIME = f"{WINDOWS}, equal time"
 
 
@@ -92,6 +93,7 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
     network: dict[str, Any] = pooled | config.training.options(seed)
     sampled: dict[str, Any] = network | {"forks": 1}
     # Doubling dilations, until the convolutions reach as far as the attention.
+    window = config.window or None
     far = tuple(2**k for k in range(config.window.bit_length()))
     every = {
         "seasonal naive": SeasonalNaive(**local),
@@ -102,7 +104,8 @@ def forecasters(config: SyntheticConfig, seed: int) -> dict[str, Any]:
         WINDOWS: MQCNN(**sampled),
         "MQ-CNN": MQCNN(**network),
         FAR: MQCNN(**network, dilations=far or None),
-        "MQTransformer": MQTransformer(**network, window=config.window or None),
+        "MQTransformer": MQTransformer(**network, window=window),
+        COPYING: MQTransformer(**network, window=window, copy=True),
     }
     return {name: every[name] for name in config.models}
 
@@ -187,7 +190,7 @@ def figures(
     item = int(np.flatnonzero(sales.kinds == REGULAR)[0])
     back = np.arange(max(0, feast - 3 * config.horizon), feast + 1)
     ahead = np.arange(feast + 1, feast + 1 + config.horizon)
-    for name in [n for n in ("MQ-CNN", "MQTransformer", ORACLE) if n in grids]:
+    for name in [n for n in ("MQ-CNN", "MQTransformer", COPYING, ORACLE) if n in grids]:
         grid = grids[name]
         values = grid.values[item, int(np.flatnonzero(days == feast)[0])]
         axes = plots.fan_chart(
@@ -198,7 +201,7 @@ def figures(
             observed=grid.panel.y[item, ahead],
             title=f"{name}: a regular item before a holiday",
         )
-        plots.save(axes, out / f"fan-{name.replace(' ', '-').lower()}.png")
+        plots.save(axes, out / f"fan-{name.replace(', ', '-').replace(' ', '-').lower()}.png")
     pooled = {n: g for n, g in grids.items() if len(g.panel.ids) == len(sales.kinds)}
     regular = sales.kinds == REGULAR
     shares = {name: coverage(grid, regular) for name, grid in pooled.items()}

@@ -11,6 +11,10 @@ with positions r learned from what is known ahead around a date: a perceptron on
 what lies beyond t + H. To that of a target a learned vector for h is added: events alone do not tell how far
 ahead it lies, and so how little the past says of it.
 
+With `copy`, and that is a departure of ours, each head also offers for the location of a target the mean of
+the values at the dates that it attends to, as the head weighs them. What an item sold around earlier events is
+then at hand, and the heads are trained to find it.
+
 Reference: Eisenach, Patel, Madeka, MQTransformer, 2020, arXiv:2009.14799, sections 3 and 4. Keys and values of
 ours are those above, which are what the sections describe; the article leaves the widths open.
 """
@@ -25,8 +29,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..nn.perceptron import Perceptron, linear
 from ..nn.products import small_products
-from .decoders import AbstractDecoder
+from .decoders import AbstractDecoder, Decoded
 from .series import Series, ahead
+
+# Weight of what was observed below which a head has nothing to copy.
+_LEAST = 0.01
 
 
 class AttentionDecoder(AbstractDecoder):
@@ -43,6 +50,7 @@ class AttentionDecoder(AbstractDecoder):
         feedback: how many earlier forecasts of its target a forecast attends to.
         width: channels of contexts, of attention, and features of a target.
         heads: of the attention over the past.
+        copy: whether each head offers the mean of the values that it attends to.
         key: random key of the initial weights.
 
     Raises:
@@ -65,6 +73,7 @@ class AttentionDecoder(AbstractDecoder):
     window: int = eqx.field(static=True)
     feedback: int = eqx.field(static=True)
     heads: int = eqx.field(static=True)
+    copy: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -79,6 +88,7 @@ class AttentionDecoder(AbstractDecoder):
         feedback: int = 8,
         width: int = 32,
         heads: int = 4,
+        copy: bool = False,
         key: PRNGKeyArray,
     ):
         if not 0 <= nearby <= horizon:
@@ -124,6 +134,7 @@ class AttentionDecoder(AbstractDecoder):
         self.window = window
         self.feedback = min(feedback, horizon - 1)
         self.heads = heads
+        self.copy = bool(copy)
 
     @property
     def history(self) -> int:
@@ -134,6 +145,11 @@ class AttentionDecoder(AbstractDecoder):
     def back(self) -> int:
         """The history, and what its first position is learned from."""
         return self.history + self.nearby
+
+    @property
+    def copies(self) -> int:
+        """One for each head, or none."""
+        return self.heads if self.copy else 0
 
     def clues(self, series: Series) -> Float[Array, "time positions"]:
         """The positions of the dates."""
@@ -173,8 +189,12 @@ class AttentionDecoder(AbstractDecoder):
         series: Series,
         encoding: Float[Array, "window_and_dates encoding"],
         dates: int,
-    ) -> Float[Array, "dates horizon width"]:
-        """c_{t,h}: each target of the last dates attends to the window before its forecast date."""
+    ) -> Decoded:
+        """c_{t,h}: each target of the last dates attends to the window before its forecast date.
+
+        Returns:
+            The contexts, and what each head copies.
+        """
         count = len(encoding)
         positions = self.past_positions(series)[-count:]
         place = jnp.concatenate([encoding, positions], -1)
@@ -197,7 +217,23 @@ class AttentionDecoder(AbstractDecoder):
         weights = _softmax(scores, seen[:, None, :]).reshape(self.heads, -1, count)
         attended = small_products(weights, values).swapaxes(0, 1)
         attended = attended.reshape(dates, self.horizon, -1).astype(asked.dtype)
-        return jax.nn.gelu(linear(self.mix, jnp.concatenate([attended, asked], -1)))
+        contexts = jax.nn.gelu(linear(self.mix, jnp.concatenate([attended, asked], -1)))
+        return Decoded(contexts, *self._copied(series, weights, dates))
+
+    def _copied(self, series, weights, dates):
+        """Means of the observed values as the heads weigh them, and whether they look at any."""
+        count, none = weights.shape[-1], (dates, self.horizon, 0)
+        if not self.copy:
+            return jnp.zeros(none, series.y.dtype), jnp.zeros(none, bool)
+        # From a level that all dates know: sums of large numbers lose digits.
+        level, known = series.level[-count], series.observed[-count:]
+        y = jnp.where(known, series.y[-count:] - level, 0.0)
+        pair = jnp.stack([y, known.astype(y.dtype)], -1).astype(weights.dtype)
+        pair = jnp.broadcast_to(pair, (self.heads, count, 2))
+        total, share = jnp.moveaxis(small_products(weights, pair), -1, 0).astype(y.dtype)
+        found = share > _LEAST
+        mean = level + total / jnp.where(found, share, 1.0)
+        return tuple(x.T.reshape(dates, self.horizon, self.heads) for x in (mean, found))
 
     def attend_back(
         self,
@@ -244,19 +280,20 @@ class AttentionDecoder(AbstractDecoder):
         series: Series,
         encoding: Float[Array, "history_and_dates encoding"],
         static: Float[Array, " static"],
-    ) -> Float[Array, "dates horizon width"]:
-        """Features of the targets of each date, but for the first `history`, which are only looked back on."""
+    ) -> Decoded:
+        """See the base class."""
         dates = len(encoding) - self.history
         both = dates + self.feedback
-        contexts = self.contexts(series, encoding, both)
+        contexts, earlier, known = self.contexts(series, encoding, both)
         target = self.target_positions(series, dates)
         fed = self.attend_back(encoding[-both:], contexts, target, series.started[-both:])
         statics = jnp.broadcast_to(static, (dates, len(static)))
         every = self.agnostic(jnp.concatenate([encoding[-dates:], statics], -1))
         every = jnp.broadcast_to(every[:, None], (dates, self.horizon, every.shape[-1]))
-        known = ahead(series.future, dates, self.horizon)
-        features = [every, contexts[-dates:], fed, target, known]
-        return jax.nn.gelu(self.local(jnp.concatenate(features, -1)))
+        future = ahead(series.future, dates, self.horizon)
+        features = [every, contexts[-dates:], fed, target, future]
+        features = jax.nn.gelu(self.local(jnp.concatenate(features, -1)))
+        return Decoded(features, earlier[-dates:], known[-dates:])
 
 
 def _softmax(scores, seen):

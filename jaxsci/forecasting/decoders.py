@@ -10,14 +10,29 @@ Reference: Wen et al., 2017, arXiv:1711.11053, section 3.
 """
 
 import abc
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ..nn.perceptron import Perceptron
 from .series import Series, ahead
+
+
+class Decoded(NamedTuple):
+    """What a decoder makes of the targets of each date.
+
+    Attributes:
+        features: from which head and location are read.
+        earlier: values of the past, in units of y, that the location may be mixed of; perhaps none.
+        known: which of them are.
+    """
+
+    features: Float[Array, "dates horizon width"]
+    earlier: Float[Array, "dates horizon copies"]
+    known: Bool[Array, "dates horizon copies"]
 
 
 class AbstractDecoder(eqx.Module):
@@ -39,6 +54,11 @@ class AbstractDecoder(eqx.Module):
     def back(self) -> int:
         """Dates before a forecast date that it looks at, be it for the encodings of its history."""
 
+    @property
+    @abc.abstractmethod
+    def copies(self) -> int:
+        """How many values of the past it offers for the location of each target."""
+
     @abc.abstractmethod
     def clues(self, series: Series) -> Float[Array, "time clues"]:
         """What it makes of each date for the encoder to read too; perhaps no channels."""
@@ -49,8 +69,8 @@ class AbstractDecoder(eqx.Module):
         series: Series,
         encoding: Float[Array, "history_and_dates encoding"],
         static: Float[Array, " static"],
-    ) -> Float[Array, "dates horizon width"]:
-        """Features of the targets of each date, but for the first `history`, which are only looked back on."""
+    ) -> Decoded:
+        """For the targets of each date, but for the first `history`, which are only looked back on."""
 
 
 class AbstractDatewise(AbstractDecoder):
@@ -64,6 +84,11 @@ class AbstractDatewise(AbstractDecoder):
     @property
     def back(self) -> int:
         """No other dates."""
+        return 0
+
+    @property
+    def copies(self) -> int:
+        """None but those of the season, which every network has."""
         return 0
 
     def clues(self, series: Series) -> Float[Array, "time 0"]:
@@ -107,10 +132,10 @@ class DirectDecoder(AbstractDatewise):
         series: Series,
         encoding: Float[Array, "dates encoding"],
         static: Float[Array, " static"],
-    ) -> Float[Array, "dates horizon width"]:
-        """Features of the targets of each date."""
+    ) -> Decoded:
+        """See the base class."""
         inputs = _with_future(series, encoding, static, self.horizon)
-        return self.layer(inputs).reshape(len(encoding), self.horizon, -1)
+        return _without_copies(self.layer(inputs).reshape(len(encoding), self.horizon, -1))
 
 
 class MQDecoder(AbstractDatewise):
@@ -162,15 +187,20 @@ class MQDecoder(AbstractDatewise):
         series: Series,
         encoding: Float[Array, "dates encoding"],
         static: Float[Array, " static"],
-    ) -> Float[Array, "dates horizon width"]:
-        """Features of the targets of each date."""
+    ) -> Decoded:
+        """See the base class."""
         dates = len(encoding)
         contexts = self.global_(_with_future(series, encoding, static, self.horizon))
         every, own = contexts[:, : self.agnostic], contexts[:, self.agnostic :]
         every = jnp.broadcast_to(every[:, None], (dates, self.horizon, self.agnostic))
         own = own.reshape(dates, self.horizon, -1)
         known = ahead(series.future, dates, self.horizon)
-        return jax.nn.gelu(self.local(jnp.concatenate([every, own, known], -1)))
+        return _without_copies(jax.nn.gelu(self.local(jnp.concatenate([every, own, known], -1))))
+
+
+def _without_copies(features):
+    none = (*features.shape[:2], 0)
+    return Decoded(features, jnp.zeros(none, features.dtype), jnp.zeros(none, bool))
 
 
 def _with_future(series, encoding, static, horizon):

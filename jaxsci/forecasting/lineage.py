@@ -129,6 +129,8 @@ class MQTransformer(MQCNN):
         window: dates that a target attends to; the longest season, and at least 32, by default.
         feedback: earlier forecasts of its target that a forecast attends to.
         heads: of the attention.
+        copy: whether the location is also mixed of the values that the heads attend to. For events that each
+            series reacts to in its own way, with a window of several of them.
     """
 
     positions: int = 8
@@ -136,6 +138,7 @@ class MQTransformer(MQCNN):
     window: int | None = None
     feedback: int = 8
     heads: int = 4
+    copy: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -160,6 +163,7 @@ class MQTransformer(MQCNN):
             feedback=self.feedback,
             width=self.width,
             heads=self.heads,
+            copy=self.copy,
             key=keys[1],
         )
         return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[2])

@@ -3,10 +3,10 @@ r"""Multi-horizon quantile networks: encoder, decoder and head of every forecast
     h_t = encoder(x_1 .. x_t),   v_{t,h} = decoder(h_t, x^f_{t+1} .. x^f_{t+H}),   ŷ_{t,h} = m + σ_t
     head(v_{t,h})
 
-The location m is a learned mixture of earlier values: of the level m_t, the last value, and those of the same
-phase of the season, Σ_j w_{t,h,j} y[lag_j(t, h)] with weights w = softmax. A seasonal naive forecast is then
-one choice of weights, and what the network has to learn is the rest. That is a departure of ours from the
-articles, whose networks see raw values and have to copy them.
+The location m is a learned mixture of earlier values: of the level m_t, the last value, those of the same
+phase of the season, and what else the decoder offers, Σ_j w_{t,h,j} y[lag_j(t, h)] with weights w = softmax.
+A seasonal naive forecast is then one choice of weights, and what the network has to learn is the rest. That
+is a departure of ours from the articles, whose networks see raw values and have to copy them.
 
 Reference: Wen et al., 2017, arXiv:1711.11053; Eisenach, Patel, Madeka, 2020, arXiv:2009.14799.
 """
@@ -78,7 +78,7 @@ class MQNetwork(eqx.Module):
             for k, n in zip(keys, categories, strict=True)
         )
         self.prior = Prior.neutral()
-        lags = lag_count(self.seasons)
+        lags = lag_count(self.seasons) + decoder.copies
         self.out = eqx.nn.Linear(width + 2 * lags, head.outputs + lags, key=out_key)
 
     @property
@@ -125,8 +125,9 @@ class MQNetwork(eqx.Module):
             -1,
         )
         encoding = self.encoder(series, x, needed)
-        features = self.decoder(series, encoding, static)
+        features, copied, found = self.decoder(series, encoding, static)
         lags, known = aligned_lags(series, dates, self.horizon, self.seasons)
+        lags, known = jnp.concatenate([lags, copied], -1), jnp.concatenate([known, found], -1)
         level, scale = series.level[-dates:, None], series.scale[-dates:, None]
         z = jnp.clip((lags - level[..., None]) / scale[..., None], -10.0, 10.0)
         features = jnp.concatenate([features, z, known.astype(z.dtype)], -1)

@@ -11,11 +11,20 @@ from jaxsci.forecasting.heads import HEADS
 
 HORIZON, SEASON, LENGTH, DATES = 3, 4, 40, 6
 SIZES = {"past": 2, "future": 3, "static": 1, "categories": [2]}
-KINDS = (MLP, MQRNN, MQCNN, MQTransformer)
+
+
+class Copying(MQTransformer):
+    """MQ-Transformer whose heads offer the values that they attend to."""
+
+    def __init__(self, **options):
+        super().__init__(**options, copy=True)
+
+
+KINDS = (MLP, MQRNN, MQCNN, MQTransformer, Copying)
 
 
 def network(kind, dtype=jnp.float64, *, nonnegative=True, **options):
-    if kind is MQTransformer:
+    if issubclass(kind, MQTransformer):
         options = {"window": 5, "feedback": 2, "nearby": 2, "heads": 2} | options
     if issubclass(kind, MQCNN):
         options = {"dilations": (1, 2)} | options
@@ -227,7 +236,7 @@ def test_seasonal_naive_is_one_choice_of_the_mixture(random_series):
         np.testing.assert_allclose(net(series, 1)[0, :, 1], jnp.stack(expected), rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [MLP, MQCNN, MQTransformer])
+@pytest.mark.parametrize("kind", [MLP, MQCNN, MQTransformer, Copying])
 def test_nothing_beyond_the_reach_matters(kind, random_series):
     """What training cuts off before a stretch would not have changed its forecasts."""
     with jax.enable_x64(True):
@@ -249,3 +258,32 @@ def test_nothing_beyond_the_reach_matters(kind, random_series):
             ),
         )
         np.testing.assert_allclose(net(short, 2), net(series, 2), rtol=1e-12)
+
+
+def test_heads_copy_the_observed_values_that_they_weigh(random_series):
+    """With no preference among the dates of its window, a head offers their mean; with none, nothing."""
+    with jax.enable_x64(True):
+        decoder = network(Copying).decoder
+        decoder = eqx.tree_at(lambda d: d.query.weight, decoder, replace_fn=jnp.zeros_like)
+        series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.3)
+        encoding = jax.random.normal(jax.random.key(1), (decoder.history + DATES, 8), jnp.float64)
+        _, values, known = decoder(series, encoding, jnp.zeros(5))
+        observed, y = np.asarray(series.observed), np.asarray(series.y)
+        for d in range(DATES):
+            window = slice(LENGTH - DATES + d + 1 - decoder.window, LENGTH - DATES + d + 1)
+            if observed[window].any():
+                expected = y[window][observed[window]].mean()
+                np.testing.assert_allclose(values[d], expected, rtol=1e-12)
+            assert (np.asarray(known[d]) == observed[window].any()).all()
+
+
+def test_a_head_that_looks_at_nothing_observed_offers_nothing(random_series, as_series):
+    with jax.enable_x64(True):
+        series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.0)
+        gap = series.observed & (jnp.arange(LENGTH) < LENGTH - 20)
+        gone = as_series(series.y, gap, series.past, series.future)
+        decoder = network(Copying).decoder
+        encoding = jnp.ones((decoder.history + 2, 8))
+        assert not np.asarray(decoder(gone, encoding, jnp.zeros(5)).known).any()
+        # A network that has it goes on with what else there is.
+        assert np.isfinite(np.asarray(network(Copying)(gone, 2))).all()
