@@ -225,15 +225,17 @@ class AttentionDecoder(AbstractDecoder):
         count, none = weights.shape[-1], (dates, self.horizon, 0)
         if not self.copy:
             return jnp.zeros(none, series.y.dtype), jnp.zeros(none, bool)
-        # From a level that all dates know: sums of large numbers lose digits.
-        level, known = series.level[-count], series.observed[-count:]
-        y = jnp.where(known, series.y[-count:] - level, 0.0)
+        known = series.observed[-count:]
+        # From the first value that there is, as sums of large numbers lose digits; dates before it copy nothing.
+        first = series.y[-count:][jnp.argmax(known)]
+        y = jnp.where(known, series.y[-count:] - first, 0.0)
         pair = jnp.stack([y, known.astype(y.dtype)], -1).astype(weights.dtype)
         pair = jnp.broadcast_to(pair, (self.heads, count, 2))
         total, share = jnp.moveaxis(small_products(weights, pair), -1, 0).astype(y.dtype)
         found = share > _LEAST
-        mean = level + total / jnp.where(found, share, 1.0)
-        return tuple(x.T.reshape(dates, self.horizon, self.heads) for x in (mean, found))
+        mean = first + total / jnp.where(found, share, 1.0)
+        mean, found = (x.T.reshape(dates, self.horizon, self.heads) for x in (mean, found))
+        return jnp.where(found, mean, series.level[-dates:, None, None]), found
 
     def attend_back(
         self,

@@ -88,7 +88,7 @@ class AbstractDatewise(AbstractDecoder):
 
     @property
     def copies(self) -> int:
-        """None but those of the season, which every network has."""
+        """None."""
         return 0
 
     def clues(self, series: Series) -> Float[Array, "time 0"]:

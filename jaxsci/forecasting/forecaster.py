@@ -28,7 +28,7 @@ from .grid import ForecastGrid, check_levels
 from .panel import DATE, ID, TARGET, Panel, Schema, as_frame
 from .store import SeriesStore, write_store
 
-_FORMAT = 3
+_FORMAT = 4
 _FILE, _MODEL = "forecaster.json", "model"
 _ROLES = ("past", "future", "static")
 _Kind = TypeVar("_Kind", bound="Forecaster")
