@@ -226,7 +226,7 @@ class AttentionDecoder(AbstractDecoder):
         if not self.copy:
             return jnp.zeros(none, series.y.dtype), jnp.zeros(none, bool)
         known = series.observed[-count:]
-        # From the first value that there is, as sums of large numbers lose digits; dates before it copy nothing.
+        # From the first value there is, as sums of large numbers lose digits; dates before it copy nothing.
         first = series.y[-count:][jnp.argmax(known)]
         y = jnp.where(known, series.y[-count:] - first, 0.0)
         pair = jnp.stack([y, known.astype(y.dtype)], -1).astype(weights.dtype)

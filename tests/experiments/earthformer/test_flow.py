@@ -16,7 +16,7 @@ def test_films_are_consecutive_cuts_of_flows():
     cut = np.asarray(SMALL.films(3, key=key))
     whole = np.asarray(replace(SMALL, time_in=6, time_out=3, cuts=1).films(1, key=key))
     np.testing.assert_allclose(cut.reshape(whole.shape), whole, atol=1e-6)
-    # A flow is the same however many films are cut from it: the same steps, compiled for another number of them.
+    # A flow is the same however many films are cut from it.
     one = np.asarray(replace(SMALL, cuts=1).films(1, key=key))
     np.testing.assert_allclose(cut[:1], one, atol=1e-4)
     assert np.std(cut) > 0.1
