@@ -166,7 +166,7 @@ def draw(demand: Demand, seed: int) -> Sales:
     )
     if demand.own_reactions:
         frame = frame.drop(columns="sensitivity")
-    near = (np.abs(effects) > 0).any(0)
+    near = np.abs(effects).sum(0) > 0
     return Sales(frame, kinds, near, location, state, share, demand)
 
 
