@@ -122,12 +122,10 @@ def _around_events(name: str, window: int, models: tuple[str, ...]) -> Synthetic
     return replace(config, data=data, window=window, models=models)
 
 
-# Attention over a year needs ten minutes to train on one core, where MQ-CNN needs one.
-_FEW = ("seasonal naive", "MQ-CNN", "MQTransformer, copying")
 # Feasts are 45 to 64 days apart: a year has about seven to learn an item's reaction from.
 EVENTS = {
-    "smoke": _around_events("smoke", 16, _FEW),
-    "cpu": _around_events("cpu", 365, _FEW),
+    "smoke": _around_events("smoke", 16, ("seasonal naive", "MQ-CNN", "MQTransformer, copying")),
+    "cpu": _around_events("cpu", 365, AROUND_EVENTS),
     "paper": _around_events("paper", 730, AROUND_EVENTS),
 }
 

@@ -143,6 +143,8 @@ def draw(demand: Demand, seed: int) -> Sales:
     own = np.ones((3, items, 1))
     if demand.own_reactions:
         own, strength = rng.uniform(0.0, _STRONGEST, own.shape), np.ones(items)
+        # No history tells how a new item reacts: all of them do as the mean does.
+        own[:, kinds == NEW] = _STRONGEST / 2
     events = own[0] * effects[0] + own[1] * effects[1] + own[2] * promoted
     location = base[:, None] + weekly + strength[:, None] * events
     sizes = np.exp(location + state)
