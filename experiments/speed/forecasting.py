@@ -25,7 +25,7 @@ from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
 
 SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
 # With about as many parameters as neuralforecast's MLP of that width.
-NARROW = 10
+NARROW = 9
 CASES = ((MLP, NARROW), (MLP, WIDTH), (MQRNN, WIDTH), (MQCNN, WIDTH), (MQTransformer, WIDTH))
 PEERS = (("MLP", CASES[:2]), ("LSTM", CASES[2:3]))
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)

@@ -95,8 +95,20 @@ def test_items_react_by_class_or_in_their_own_ways(sales):
     # Of 280 items whose reactions have nothing to do with each other, three standard deviations.
     assert abs(np.corrcoef(reactions(own))[0, 1]) < 0.18
     # All else is as drawn before.
-    assert np.array_equal(own.near, sales.near)
-    assert own.frame.ds.equals(sales.frame.ds)
+    others = [name for name in own.frame if name != "y"]
+    assert own.frame[others].equals(sales.frame[others])
+    for name in ("near", "state", "kinds", "share"):
+        assert np.array_equal(getattr(own, name), getattr(sales, name))
+
+
+def test_new_items_react_as_the_mean_does():
+    """No history tells their own reactions, so that the true quantiles may not know them either."""
+    own = draw(Demand(items=400, days=260, test_days=100, own_reactions=True), seed=0)
+    pattern = own.frame.groupby("unique_id")["pattern"].first().to_numpy()
+    one = own.frame.loc[own.frame.unique_id == "i0000"].sort_values("ds")
+    feasts = own.location[(own.kinds == NEW) & (pattern == "weekend")][:, one.holiday == "feast"]
+    # They differ by promotions alone, from -0.15 to 0.5 of logarithm, by half the strongest reaction, 1.3.
+    assert np.ptp(feasts, axis=0).max() < 0.65 * 0.65 + 1e-9
 
 
 def test_own_reactions_have_true_quantiles_too():

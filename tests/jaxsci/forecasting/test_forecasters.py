@@ -98,6 +98,14 @@ def test_contract(kind, frame, fitted, tmp_path):
         forecaster.save(tmp_path / "saved")
 
 
+def test_one_that_copies_is_saved(frame, frames, tmp_path):
+    forecaster = make(MQTransformer, copy=True, **COVARIATES).fit(frames())
+    forecaster.save(tmp_path / "saved")
+    future = rows_ahead(frame, 3)
+    again = load(tmp_path / "saved").predict(frame, future)
+    pd.testing.assert_frame_equal(again, forecaster.predict(frame, future))
+
+
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_from_a_store_as_from_a_frame(kind, frame, fitted, tmp_path):
     pytest.importorskip("pyarrow", reason="needs pyarrow, of the extra forecast")

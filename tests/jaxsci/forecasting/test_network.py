@@ -44,12 +44,20 @@ def until(series, last, as_series):
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_pass_equals_the_loop_over_dates(kind, random_series, as_series):
+def with_gap(series, as_series):
+    """Nothing is observed for six dates, one more than the attention's window has."""
+    there = jnp.arange(LENGTH)
+    observed = series.observed & ((there < LENGTH - 8) | (there >= LENGTH - 2))
+    return as_series(series.y, observed, series.past, series.future)
+
+
+@pytest.mark.parametrize(("kind", "gap"), [*((kind, False) for kind in KINDS), (Copying, True)])
+def test_one_pass_equals_the_loop_over_dates(kind, gap, random_series, as_series):
     """Losses and gradients of forking sequences are the sums of those of truncated series."""
     with jax.enable_x64(True):
         net = network(kind)
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), started=5)
+        series = with_gap(series, as_series) if gap else series
         targets = 5 + jax.random.normal(jax.random.key(2), (DATES, HORIZON), jnp.float64)
         observed = jax.random.bernoulli(jax.random.key(3), 0.8, targets.shape)
 
@@ -260,12 +268,17 @@ def test_nothing_beyond_the_reach_matters(kind, random_series):
         np.testing.assert_allclose(net(short, 2), net(series, 2), rtol=1e-12)
 
 
-def test_heads_copy_the_observed_values_that_they_weigh(random_series):
+def indifferent(decoder):
+    """It weighs all dates of its window alike."""
+    return eqx.tree_at(lambda d: d.query.weight, decoder, replace_fn=jnp.zeros_like)
+
+
+def test_heads_copy_the_observed_values_that_they_weigh(random_series, as_series):
     """With no preference among the dates of its window, a head offers their mean; with none, nothing."""
     with jax.enable_x64(True):
-        decoder = network(Copying).decoder
-        decoder = eqx.tree_at(lambda d: d.query.weight, decoder, replace_fn=jnp.zeros_like)
+        decoder = indifferent(network(Copying).decoder)
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.3)
+        series = with_gap(series, as_series)
         encoding = jax.random.normal(jax.random.key(1), (decoder.history + DATES, 8), jnp.float64)
         _, values, known = decoder(series, encoding, jnp.zeros(5))
         observed, y = np.asarray(series.observed), np.asarray(series.y)
@@ -275,6 +288,24 @@ def test_heads_copy_the_observed_values_that_they_weigh(random_series):
                 expected = y[window][observed[window]].mean()
                 np.testing.assert_allclose(values[d], expected, rtol=1e-12)
             assert (np.asarray(known[d]) == observed[window].any()).all()
+        # The windows of the third and the fourth date lie in the gap.
+        assert known[1].all()
+        assert not known[2:4].any()
+
+
+def test_values_far_from_zero_are_copied_to_their_last_digits(random_series, as_series):
+    """In single precision, of a series whose level is at first that of others, far above."""
+    decoder = indifferent(network(Copying, jnp.float32).decoder)
+    series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.0, dtype=jnp.float32)
+    series = as_series(series.y + 1e6, series.observed, series.past, series.future)
+    series = eqx.tree_at(lambda s: s.level, series, replace_fn=lambda level: 1e3 * level)
+    encoding = jax.random.normal(jax.random.key(1), (decoder.history + DATES, 8), jnp.float32)
+    _, values, _ = eqx.filter_jit(decoder)(series, encoding, jnp.zeros(5, jnp.float32))
+    y = np.asarray(series.y, np.float64)
+    for d in range(DATES):
+        last = LENGTH - DATES + d + 1
+        # Floats near a million are 1/16 apart: one such step for the mean, one for the sum with it.
+        np.testing.assert_allclose(values[d], y[last - decoder.window : last].mean(), atol=1 / 8)
 
 
 def test_a_head_that_looks_at_nothing_observed_offers_nothing(random_series, as_series):
