@@ -153,7 +153,7 @@ def _observed(synthetic: Data, cpu: FilmConfig, paper: FilmConfig) -> Mapping[st
 # Published: 20,000 films of 64 × 64, 100 epochs of batches of 32, warm-up over a fifth.
 _NBODY = FilmConfig(
     data=NBody(size=64, train=20_000, test=1000),
-    network=Network(base=64, depth=(4, 4), vectors=8, width=64, patch=4),
+    network=Network(preset="nbody", vectors=8, width=64, patch=4),
     epochs=100,
     batch=32,
     learning_rate=1e-3,

@@ -13,6 +13,7 @@ import numpy as np
 from experiments.earthformer.config import FilmConfig
 from experiments.earthformer.films import Data, Parts, batches
 from jaxsci.experiment import ExperimentError
+from jaxsci.operators import PhyDNet
 from jaxsci.training import StreamSource, fit, init_state, make_train_step
 from jaxsci.training.dispatch import make_dispatch
 from jaxsci.training.streaming import Items
@@ -27,7 +28,11 @@ def loss_fn(model, batch, key):
     """Mean squared error over pixels; the key is for dropout, where a model has it."""
     keys = jax.random.split(key, batch["input"].shape[0])
     prediction = jax.vmap(lambda x, k: model(x, key=k))(batch["input"], keys)
-    return jnp.mean((prediction - batch["target"]) ** 2), {}
+    loss = jnp.mean((prediction - batch["target"]) ** 2)
+    # PhyDNet's learned derivatives are held to be derivatives, with the weight of its authors.
+    if isinstance(model, PhyDNet):
+        loss = loss + model.moment_loss()
+    return loss, {}
 
 
 def train(config: FilmConfig, model, parts: Parts, out: Path, steps: int, key):
