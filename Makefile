@@ -130,6 +130,7 @@ bench: $(INSTALLED) ## What the library claims about speed, measured on this mac
 	$(RUN) experiments.speed.earthformer
 	$(RUN) experiments.speed.forecasting
 	$(RUN) experiments.speed.spectral
+	$(RUN) experiments.speed.stacks
 	$(RUN) experiments.speed.streaming
 
 docs: $(VENV)/.docs ## The documentation, into docs/_build/html

@@ -48,7 +48,7 @@ class FilmConfig:
         epochs: passes over the films to train on; 0 to count by steps.
         batch: films a step.
         pieces: equal parts of a batch that are computed one after the other, for less memory.
-        equal_time: train those faster than the Earthformer again, for as long as it takes to train that.
+        equal_time: train the rivals again, for as long as it takes to train the Earthformer.
         validate_every: epochs between validations, where the data have films for them.
         patience: validations in a row without improvement after which training ends.
         learning_rate: the largest, the same for all.

@@ -30,7 +30,7 @@ class NBody(Drawn):
         """Draw films, a few at a time."""
         digits = mnist_digits(self.mnist) if self.mnist else handwritten_digits()
         draw = NBodyDigits.scaled(
-            Sprites.crop(digits),
+            Sprites.crop(in_proportion(digits, 2 * self.size)),
             canvas=2 * self.size,
             size=self.size,
             frames=self.time_in + self.time_out,
@@ -56,3 +56,13 @@ class NBody(Drawn):
             "MAE": scale * float(np.mean(statistics["MAE"])),
             "SSIM": float(np.mean(statistics["SSIM"])),
         }
+
+
+def in_proportion(digits: np.ndarray, canvas: int) -> np.ndarray:
+    """Digits enlarged or reduced by whole factors, next to the published 28 pixels on a canvas of 128."""
+    side = digits.shape[-1]
+    wanted = canvas * 28 / 128
+    larger, smaller = max(1, round(wanted / side)), max(1, round(side / wanted))
+    digits = digits[:, : side // smaller * smaller, : side // smaller * smaller]
+    blocks = digits.reshape(len(digits), side // smaller, smaller, side // smaller, smaller)
+    return blocks.mean(axis=(2, 4)).repeat(larger, axis=1).repeat(larger, axis=2)

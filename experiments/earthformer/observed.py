@@ -25,7 +25,8 @@ class Observed(Data):
     Args:
         root: folder of the files.
         synthetic: write tiny files in the published layout and read those; they test the pipeline only.
-        skip_corrupt: leave out what is damaged, and count it in the table, instead of refusing it.
+        skip_corrupt: leave out what is damaged, and count it in the table, instead of refusing it; for that all
+            windows that are used are read once before the training.
         train: windows to train on, evenly chosen; 0 for all.
         validation: windows to stop the training by; 0 for all.
         test: windows to judge on; 0 for all.
@@ -71,11 +72,23 @@ class Observed(Data):
             raise ExperimentError(str(error)) from error
         windows = {part: found for part, (found, _) in opened.items()}
         limits = {"train": self.train, "validation": self.validation, "test": self.test}
-        chosen = {part: self._chosen(found, limits[part]) for part, found in windows.items()}
+        skipped = sum(count for _, count in opened.values())
+        chosen = {}
+        for part, found in windows.items():
+            numbers = _evenly(len(found), limits[part])
+            # A file that opens may be damaged inside: what will be used is read once before it is counted on.
+            damaged = found.damaged(numbers.tolist()) if self.skip_corrupt else {}
+            skipped += len(damaged)
+            sound = numbers[[int(n) not in damaged for n in numbers]]
+            if not sound.size:
+                raise ExperimentError(
+                    f"{type(self).__name__} expected windows for {part} that can be read, got none of "
+                    f"{len(numbers)}: {next(iter(damaged.values()), 'there are none')}"
+                )
+            chosen[part] = _Chosen(found, sound, self.in_memory)
         counts = {f"{part} windows": float(len(found)) for part, found in chosen.items()}
-        skipped = float(sum(count for _, count in opened.values()))
         row = SYNTHETIC if self.synthetic else DATA
-        about = {row: counts | {"left out as damaged": skipped}}
+        about = {row: counts | {"left out as damaged": float(skipped)}}
         return Parts(chosen["train"], chosen["test"], chosen["validation"], about)
 
     @abstractmethod
@@ -90,13 +103,14 @@ class Observed(Data):
     def _described(self) -> str:
         """The layout of the files in words."""
 
-    def _chosen(self, films: Items, most: int) -> "_Chosen":
-        count = min(most, len(films)) if most else len(films)
-        return _Chosen(films, np.linspace(0, len(films) - 1, count).astype(int), self.in_memory)
-
     @property
     def _folder(self) -> Path:
         return Path(self.root).expanduser()
+
+
+def _evenly(count: int, most: int) -> np.ndarray:
+    """Numbers of at most so many windows; 0 for all."""
+    return np.linspace(0, count - 1, min(most, count) if most else count).astype(int)
 
 
 class _Chosen:

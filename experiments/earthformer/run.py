@@ -1,6 +1,6 @@
 """Which forecaster predicts films best, for equal numbers of steps and, where asked for, for equal time?
 
-data -> train every forecaster for equal steps -> train the faster ones again for equal time -> score -> plot.
+data -> train every forecaster for equal steps -> train the rivals again for equal time -> score -> plot.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,11 @@ import numpy as np
 from experiments.earthformer import models
 from experiments.earthformer.config import ENSO, FLOW, NBODY, SEVIR, FilmConfig
 from experiments.earthformer.figures import draw
+from experiments.earthformer.films import Parts
 from experiments.earthformer.observed import Observed
 from experiments.earthformer.training import forecast, seconds_a_step, statistics, train
 from jaxsci.experiment import Experiment, Rows
+from jaxsci.experiment.jsonfile import read_json, write_json
 
 EQUAL_TIME = ", equal time"
 
@@ -40,7 +42,7 @@ def run_seed(config: FilmConfig, seed: int, out: Path) -> Rows:
     for name, model in models.build(config.network, data, config.rivals, key=model_key).items():
         cost, runs = {"parameters ×1e3": parameters(model) / 1e3}, {name: steps}
         if config.equal_time:
-            pace = seconds_a_step(config, model, parts)
+            pace = _pace(config, model, parts, out / folder(name) / "pace.json")
             budget = steps * pace if budget is None else budget
             cost["milliseconds a step"] = 1e3 * pace
             if not name.startswith(models.EARTHFORMER):
@@ -50,6 +52,15 @@ def run_seed(config: FilmConfig, seed: int, out: Path) -> Rows:
             judge(run, trained, cost | {"steps": float(count)})
     draw(data, film, forecasts, found, out)
     return {**rows, **parts.about}
+
+
+def _pace(config: FilmConfig, model, parts: Parts, path: Path) -> float:
+    """Seconds of a step, timed once: a run that resumes goes on for as many steps as it began with."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"seconds a step": seconds_a_step(config, model, parts)})
+    timed = read_json(path, keys=["seconds a step"], remedy="delete the folder it lies in")
+    return timed["seconds a step"]
 
 
 def check(config: FilmConfig) -> None:

@@ -14,7 +14,7 @@ from experiments.earthformer.config import FilmConfig
 from experiments.earthformer.films import Data, Parts, batches
 from jaxsci.experiment import ExperimentError
 from jaxsci.operators import PhyDNet
-from jaxsci.training import StreamSource, fit, init_state, make_train_step
+from jaxsci.training import Source, StreamSource, fit, init_state, make_train_step
 from jaxsci.training.dispatch import make_dispatch
 from jaxsci.training.streaming import Items
 
@@ -65,13 +65,21 @@ def train(config: FilmConfig, model, parts: Parts, out: Path, steps: int, key):
             log_every=max(steps // 100, 1),
             **options,
         )
+        return result.best_model
     except Exception as error:
         # JAX wraps what a callback raises, in one class or another; the source knows what it was.
         failure = source.failure if isinstance(source, StreamSource) else None
         if failure is None:
             raise
         raise ExperimentError(str(failure)) from error
-    return result.best_model
+    finally:
+        _close(source)
+
+
+def _close(source: Source) -> None:
+    """End the thread that reads ahead, where there is one."""
+    if isinstance(source, StreamSource):
+        source.close()
 
 
 def _validation(data: Data, model, films: Items) -> dict[str, float]:
@@ -114,4 +122,5 @@ def seconds_a_step(config: FilmConfig, model, parts: Parts, repeats: int = 3) ->
         start = time.perf_counter()
         state = dispatch(state, _IN_A_LOOP).state
         times.append((time.perf_counter() - start) / _IN_A_LOOP)
+    _close(source)
     return float(np.median(times[1:]))

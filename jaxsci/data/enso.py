@@ -184,6 +184,11 @@ def _series(name: str, rows: np.ndarray, block: slice) -> np.ndarray:
             f"ENSO expected anomalies within ±{_LARGEST:g} K in {where}, got {largest:g}; subtract each "
             "month's climatology, and give them in K."
         )
+    if name == "sst" and rows.min() >= 0:
+        raise DatasetError(
+            f"ENSO expected anomalies of both signs in {where}, got none below 0; give them in K as "
+            "published: they are scaled to [0, 1] when they are read."
+        )
     if not np.allclose(rows[:-1, 12:], rows[1:, :24], rtol=0, atol=_SAME):
         raise DatasetError(
             f"ENSO expected each row of {where} to begin a year after the one before, got rows that do "

@@ -18,7 +18,7 @@ arXiv:2207.05833, for the filters, dates and windows: 13 inputs, 12 targets, str
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -161,7 +161,7 @@ class SEVIR:
         except (OSError, KeyError) as error:
             raise DatasetError(
                 f"SEVIR expected to read event {row.id!r} from {row.file}, got {error}; fetch the "
-                "file again, or build the reader again with skip_corrupt=True."
+                "file again, or leave out the windows that Windows.damaged names."
             ) from error
         return {"frames": np.ascontiguousarray(frames[:, None])}
 
@@ -274,9 +274,9 @@ def _rows(path: Path, image_type: str, split: str | tuple[str, str] | None) -> l
     for number, row in enumerate(rows):
         try:
             # Lists of flashes are found by the name of the event; they have no index.
-            index = -1 if image_type == "lght" else int(float(row["file_index"]))
+            index = -1 if image_type == "lght" else _index(row["file_index"])
             whole = float(row["pct_missing"]) == 0
-            time = datetime.fromisoformat(row["time_utc"])
+            time = _utc(row["time_utc"])
         except (TypeError, ValueError) as error:
             raise DatasetError(
                 f"SEVIR expected an index, a percentage and a date in row {number} of type "
@@ -296,5 +296,25 @@ def _dates(split: str | tuple[str, str] | None) -> tuple[datetime, datetime]:
         raise DatasetError(
             f"SEVIR expected split in {list(SEVIR_SPLITS)} or a pair of dates, got {split!r}; choose one."
         )
-    after, until = SEVIR_SPLITS[split] if isinstance(split, str) else split
-    return datetime.fromisoformat(after), datetime.fromisoformat(until)
+    try:
+        after, until = SEVIR_SPLITS[split] if isinstance(split, str) else split
+        return _utc(after), _utc(until)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(
+            f"SEVIR expected split as a pair of dates, got {split!r} ({error}); write them as in "
+            "('2019-01-01', '2019-06-01')."
+        ) from error
+
+
+def _utc(text: str) -> datetime:
+    """A date in UTC, which is that of the catalog where none is named."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+
+
+def _index(text: str) -> int:
+    # Pandas writes whole numbers with ".0" where others are missing.
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"the index {text}, which is no whole number")
+    return int(number)

@@ -5,7 +5,7 @@ satellite. Windows of one event overlap or follow each other, so a split by wind
 trained on; events are split first, and windows are cut afterwards.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -109,6 +109,25 @@ class Windows:
             f"Windows({self.events!r}, inputs={self.inputs}, targets={self.targets}, "
             f"stride={self.stride}, windows={len(self)})"
         )
+
+    def damaged(self, numbers: Iterable[int] | None = None) -> dict[int, str]:
+        """Read windows once, and say what is wrong with those that cannot be read.
+
+        A file may open and still be damaged inside. To train on the others, give a source the rest.
+
+        Args:
+            numbers: of the windows to read; all by default, which takes as long as an epoch.
+
+        Returns:
+            The message of each that is damaged, by its number.
+        """
+        found = {}
+        for number in range(len(self)) if numbers is None else numbers:
+            try:
+                self[int(number)]
+            except DatasetError as error:
+                found[int(number)] = str(error)
+        return found
 
     def locate(self, index: int) -> tuple[int, int]:
         """Number of the event of a window, and the frame at which the window starts.

@@ -46,7 +46,8 @@ class Coherent(Wrapper):
     The history must add up as well, to a hundredth of each aggregate.
 
     Args:
-        forecaster: the one whose forecasts are moved; it is fitted too.
+        forecaster: the one whose forecasts are moved. It stays as it is; the attribute `forecaster` is a copy
+            from `fit` on, fitted to the same frame.
         hierarchy: of exactly the series of the frames.
         method: as in `reconcile`, one without residuals.
         end_to_end: whether a network is trained on the loss of the coherent quantiles; its batches then have
@@ -99,19 +100,20 @@ class Coherent(Wrapper):
     def _fit(self, panel: Panel) -> None:
         order = self._order(panel)
         self._check_sums(panel.rows(order))
-        self.forecaster = copy.copy(self.forecaster)
         if not self.end_to_end:
-            self.forecaster._fit(panel)
+            self.forecaster = self._fitted(panel)
             return
-        assert isinstance(self.forecaster, NeuralForecaster)
-        inner, ordered = self.forecaster, panel.rows(order)
+        inner, ordered = copy.copy(self.forecaster), panel.rows(order)
+        assert isinstance(inner, NeuralForecaster)
 
         def source(network: MQNetwork, key: PRNGKeyArray) -> AlignedSource:
             stretches = inner.source(ordered, network, key=key)
             assert isinstance(stretches, ForkSource)
-            return AlignedSource(stretches, max(1, inner.batch_size // len(order)))
+            dates = max(1, inner.batch_size // len(order))
+            return AlignedSource(forks=stretches, dates=dates)
 
         inner._train([ordered], source, self._loss)
+        self.forecaster = inner
 
     def _check_sums(self, panel: Panel) -> None:
         """Refuse a history that does not add up, where all of it is known."""

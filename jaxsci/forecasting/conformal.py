@@ -8,11 +8,13 @@ them; it is then fitted to all. For exchangeable scores a target lies at or belo
 probability q at least, and less than q + 1/(n + 1). Scores of successive dates are not exchangeable, so over
 time that holds as far as the errors stay as they were.
 
+One thing is learned of those last dates before they are forecast, unlike in `cross_validate`: the means, scales
+and categories of covariates are those of all training data, in both fits. Of the targets nothing is.
+
 Reference: Romano, Patterson, Candès, Conformalized quantile regression, NeurIPS 2019, arXiv:1905.03222, whose
 scores are of intervals; ours are of each quantile, and relative to the width.
 """
 
-import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ class Conformal(Wrapper):
     """A forecaster whose quantiles are calibrated, horizon by horizon.
 
     Args:
-        forecaster: the one that is calibrated, with at least two quantiles; it is fitted too.
+        forecaster: the one that is calibrated, with at least two quantiles. It stays as it is; the attribute
+            `forecaster` is a copy from `fit` on, fitted to the same frame.
         windows: number of dates whose forecasts give the scores.
 
     Raises:
@@ -56,16 +59,13 @@ class Conformal(Wrapper):
                 f"Conformal expected a series of more than {self.windows + self.horizon - 1} dates for "
                 f"{self.windows} windows, got {panel.length} at most; ask for fewer windows."
             )
-        before = copy.copy(self.forecaster)
-        before._fit(panel.until(int(columns[0])))
-        grid = before.forecast(panel, columns)
+        grid = self._fitted(panel.until(int(columns[0]))).forecast(panel, columns)
         targets, known = grid.targets
         scores = (targets[..., None] - grid.values) / _width(grid.values)
         self._moves = np.stack(
             [self._move(scores[:, :, h][known[:, :, h]], h + 1) for h in range(self.horizon)]
         )
-        self.forecaster = copy.copy(self.forecaster)
-        self.forecaster._fit(panel)
+        self.forecaster = self._fitted(panel)
 
     def _move(self, scores: np.ndarray, horizon: int) -> np.ndarray:
         """C of one horizon, from scores ``(targets, quantiles)``."""

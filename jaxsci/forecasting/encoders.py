@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..nn.causal_conv import CausalConvStack
 from ..nn.perceptron import Perceptron
-from .series import Series
+from .series import Series, bounded
 
 
 class AbstractEncoder(eqx.Module):
@@ -151,6 +151,6 @@ class WindowEncoder(AbstractEncoder):
         known = series.observed[np.maximum(index, 0)] & jnp.asarray(index >= 0)
         level, scale = series.level[-dates:, None], series.scale[-dates:, None]
         values = jnp.where(known, series.y[np.maximum(index, 0)], level)
-        z = jnp.clip((values - level) / scale, -10.0, 10.0)
+        z = bounded((values - level) / scale)
         inputs = jnp.concatenate([z, known.astype(z.dtype), x[-dates:]], -1)
         return jnp.where(series.started[-dates:, None], self.layers(inputs), 0.0)

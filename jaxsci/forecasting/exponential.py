@@ -50,7 +50,7 @@ class ETS(LocalForecaster):
         season = self.seasons[0]
         y = filled(y, observed, season)
         if len(y) < _LEAST_ETS or np.ptp(y) == 0:
-            return repeated(y, 1, self.horizon, self.quantiles)
+            return repeated(y, observed, 1, self.horizon, self.quantiles)
         model = _models("ETS").AutoETS(season_length=season, model="ZZZ")
         with _undisturbed():
             made = model.forecast(y=y, h=self.horizon, level=_central(self.quantiles))
@@ -77,7 +77,7 @@ class Theta(LocalForecaster):
         season = self.seasons[0]
         y = filled(y, observed, season)
         if len(y) < _LEAST_THETA or np.ptp(y) == 0:
-            return repeated(y, 1, self.horizon, self.quantiles)
+            return repeated(y, observed, 1, self.horizon, self.quantiles)
         model = _models("Theta").DynamicOptimizedTheta(season_length=season)
         with _undisturbed():
             fitted = model.fit(y).model_

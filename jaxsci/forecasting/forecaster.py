@@ -11,7 +11,8 @@ import dataclasses
 import importlib
 import inspect
 import json
-import shutil
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from .store import SeriesStore, write_store
 _FORMAT = 4
 _FILE, _MODEL = "forecaster.json", "model"
 _ROLES = ("past", "future", "static")
+_PACKAGE = "jaxsci.forecasting"
 _Kind = TypeVar("_Kind", bound="Forecaster")
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -123,12 +125,12 @@ class Forecaster(abc.ABC):
         if isinstance(frame, SeriesStore):
             self._check_store(frame)
             self._fit_store(frame)
-            self._learned = frame.schema
+            self._set_schema(frame.schema)
             return self
         frame = as_frame(frame)
         schema = self._learn_schema(frame)
         self._fit(schema.panel(frame))
-        self._learned = schema
+        self._set_schema(schema)
         return self
 
     def write_store(
@@ -244,7 +246,16 @@ class Forecaster(abc.ABC):
         return self.forecast(panel, np.arange(panel.length - dates, panel.length))
 
     def forecast(self, panel: Panel, columns: np.ndarray) -> ForecastGrid:
-        """Forecasts made at these columns of a panel; each sees what lies before it, and no more."""
+        """Forecasts made at these columns of a panel; each sees what lies before it, and no more.
+
+        Args:
+            panel: series, as the schema makes them of a frame.
+            columns: increasing, from 0 to the panel's last.
+
+        Raises:
+            ValueError: other columns.
+        """
+        columns = _increasing(columns, panel.length)
         values = np.asarray(self._forecast(panel, columns), np.float64)
         if self.nonnegative:
             values = np.maximum(values, 0.0)
@@ -253,20 +264,14 @@ class Forecaster(abc.ABC):
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write options and what was learned into the folder `path`, as JSON and plain arrays.
 
+        The folder appears when it is complete; one that is overwritten stays until then.
+
         Raises:
-            FileExistsError: if it exists and `overwrite` is off.
+            FileExistsError: if it exists and `overwrite` is off, or if it is no saved forecaster.
+            RuntimeError: before `fit`.
+            TypeError: a class that is not of `jaxsci.forecasting`, which `load` would not find.
         """
-        schema, path = self.schema, Path(path)
-        arrays, sizes = self._arrays()
-        content = {
-            "format": _FORMAT,
-            "forecaster": type(self).__name__,
-            "options": self._options(),
-            "schema": schema.to_json(),
-            "sizes": sizes,
-            "arrays": arrays is not None,
-        }
-        text = json.dumps(content, indent=1)
+        path = Path(path)
         if path.exists():
             if not overwrite:
                 raise FileExistsError(
@@ -278,11 +283,43 @@ class Forecaster(abc.ABC):
                     f"save expected to overwrite a saved forecaster, got {path}, which is none; choose another "
                     "path."
                 )
-            shutil.rmtree(path)
-        path.mkdir(parents=True)
+        path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f".{path.name}.partial-"
+        ) as scratch:
+            made, old = Path(scratch) / "made", Path(scratch) / "old"
+            self._write(made)
+            if path.exists():
+                os.replace(path, old)
+            os.replace(made, path)
+
+    def _write(self, folder: Path) -> None:
+        """Write everything into a new folder."""
+        name, schema = type(self).__name__, self.schema
+        if getattr(importlib.import_module(_PACKAGE), name, None) is not type(self):
+            raise TypeError(
+                f"save expected a forecaster of {_PACKAGE}, the only ones that load finds, got {name} of "
+                f"{type(self).__module__}; keep the frame and the options, and fit it again."
+            )
+        arrays, sizes = self._arrays()
+        content = {
+            "format": _FORMAT,
+            "forecaster": name,
+            "options": self._options(),
+            "schema": schema.to_json(),
+            "sizes": sizes,
+            "arrays": arrays is not None,
+        }
+        text = json.dumps(content, indent=1)
+        folder.mkdir()
         if arrays is not None:
-            save_model(path / _MODEL, arrays)
-        (path / _FILE).write_text(text, encoding="utf-8")
+            save_model(folder / _MODEL, arrays)
+        (folder / _FILE).write_text(text, encoding="utf-8")
+
+    def _set_schema(self, schema: Schema) -> None:
+        """Take over what was learned of the columns."""
+        self._learned = schema
 
     @abc.abstractmethod
     def _fit(self, panel: Panel) -> None:
@@ -386,20 +423,33 @@ def load(path: str | Path) -> Forecaster:
             f"load expected a whole {_FILE} in {path}, got one that is damaged ({error}); save "
             "the forecaster again."
         ) from error
-    known = importlib.import_module("jaxsci.forecasting")
+    known = importlib.import_module(_PACKAGE)
     content = content if isinstance(content, dict) else {}
     kind = getattr(known, str(content.get("forecaster")), None)
     missing = {"options", "schema", "sizes", "arrays"} - content.keys()
     fits = isinstance(kind, type) and issubclass(kind, Forecaster) and not inspect.isabstract(kind)
     if content.get("format") != _FORMAT or not fits or missing:
         raise ValueError(
-            f"load expected a forecaster of jaxsci.forecasting in format {_FORMAT}, got "
+            f"load expected a forecaster of {_PACKAGE} in format {_FORMAT}, got "
             f"{content.get('forecaster')!r} in format {content.get('format')!r} without {sorted(missing)}; "
             "fit it again with this version."
         )
     assert kind is not None
     forecaster = kind._built(path, content["options"])
-    forecaster._learned = Schema.from_json(content["schema"])
+    forecaster._set_schema(Schema.from_json(content["schema"]))
     if content["arrays"]:
         forecaster._restore(load_model(path / _MODEL, forecaster._like(content["sizes"])))
     return forecaster
+
+
+def _increasing(columns: Any, length: int) -> np.ndarray:
+    """Columns of a panel of this length that forecasts can be made at."""
+    given = np.asarray(columns)
+    counted = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
+    kept = given.astype(np.int64) if counted else np.array([-1])
+    if kept[0] < 0 or kept[-1] >= length or (np.diff(kept) <= 0).any():
+        raise ValueError(
+            f"forecast expected columns as increasing whole numbers from 0 to {length - 1}, got "
+            f"{np.array2string(given, threshold=8)}; sort them, and leave out what lies beyond the panel."
+        )
+    return kept

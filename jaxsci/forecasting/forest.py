@@ -24,6 +24,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 from scipy import sparse
 
+from .._checks import whole
 from ..constraints.affine import check_finite
 
 
@@ -68,14 +69,7 @@ class QuantileForest(eqx.Module):
             ValueError: another number of features, features that are not finite, or levels outside (0, 1)
                 (checked where they are concrete, not inside jit).
         """
-        x = jnp.asarray(x)
-        known = np.full(1, 0.5) if isinstance(levels, Tracer) else np.asarray(levels)
-        q = jnp.asarray(levels, self.targets.dtype)
-        if q.ndim != 1 or not ((known > 0) & (known < 1)).all():
-            raise ValueError(
-                f"QuantileForest expected levels of shape (levels,) in (0, 1), got {levels}; pass fractions, "
-                "as in jnp.array([0.1, 0.5, 0.9])."
-            )
+        x, q = jnp.asarray(x), self._levels(levels)
         leaf = self.leaves(x)[:, None]
         tree = jnp.arange(len(leaf))[:, None]
         start, count = self.start[tree, leaf], self.count[tree, leaf]
@@ -135,9 +129,12 @@ class QuantileForest(eqx.Module):
 
         Returns:
             Shape (samples, levels).
+
+        Raises:
+            ValueError: features of another shape or not finite, levels outside (0, 1), or no batch.
         """
         x = feature_matrix("QuantileForest.predict", features)
-        q = jnp.asarray(levels)
+        q, batch = self._levels(levels), whole("QuantileForest.predict", "batch", batch)
         parts = [np.empty((0, q.size), np.dtype(self.targets.dtype))]
         for first in range(0, x.shape[0], batch):
             part = x[first : first + batch]
@@ -145,6 +142,17 @@ class QuantileForest(eqx.Module):
             filled = np.pad(part, ((0, min(batch, x.shape[0]) - len(part)), (0, 0)))
             parts.append(np.asarray(_many(self, jnp.asarray(filled), q))[: len(part)])
         return np.concatenate(parts)
+
+    def _levels(self, levels: ArrayLike) -> Array:
+        """Levels as an array, in (0, 1) where they are concrete."""
+        known = np.full(1, 0.5) if isinstance(levels, Tracer) else np.asarray(levels)
+        q = jnp.asarray(levels, self.targets.dtype)
+        if q.ndim != 1 or not ((known > 0) & (known < 1)).all():
+            raise ValueError(
+                f"QuantileForest expected levels of shape (levels,) in (0, 1), got {levels}; pass fractions, "
+                "as in jnp.array([0.1, 0.5, 0.9])."
+            )
+        return q
 
 
 def _first(true, low: Array, high: Array, span: int) -> Array:

@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from jaxsci._checks import check_key, whole
+
 from .panel import Panel
-from .scaling import Normal, Prior, causal_normal
+from .scaling import Normal, Prior, Typical, causal_normal
 from .series import Series
 
 # Series whose levels are computed at once.
@@ -102,6 +104,10 @@ class ForkSource(eqx.Module):
         horizon: number H of targets.
         batch_size: stretches B of a batch.
         key: fixes the stream.
+
+    Raises:
+        TypeError: no random key.
+        ValueError: a number below one, or arrays that have too few dates before the series or ahead of them.
     """
 
     arrays: SeriesArrays
@@ -111,6 +117,39 @@ class ForkSource(eqx.Module):
     horizon: int = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
     key: PRNGKeyArray
+
+    def __init__(
+        self,
+        *,
+        arrays: SeriesArrays,
+        first: Int[Array, " series"],
+        length: int,
+        forks: int,
+        horizon: int,
+        batch_size: int,
+        key: PRNGKeyArray,
+    ):
+        check_key("ForkSource", key)
+        self.length = whole("ForkSource", "length", length)
+        self.forks = whole("ForkSource", "forks", forks)
+        self.horizon = whole("ForkSource", "horizon", horizon)
+        self.batch_size = whole("ForkSource", "batch_size", batch_size)
+        series = arrays.series
+        ahead = series.future.shape[1] - series.y.shape[1]
+        # Slices that do not fit would be moved to where they do, and have other dates.
+        fits = {
+            f"forks up to length={self.length}, got {self.forks}": self.forks <= self.length,
+            f"arrays with pad >= length={self.length}, got {arrays.pad}": arrays.pad >= self.length,
+            f"what is known {self.horizon} dates ahead, got {ahead}": ahead >= self.horizon,
+            f"first of {len(series.y)} series, got shape {first.shape}": first.shape
+            == series.y.shape[:1],
+        }
+        for expected, holds in fits.items():
+            if not holds:
+                raise ValueError(
+                    f"ForkSource expected {expected}; make all of one panel, and the arrays with pad=length."
+                )
+        self.arrays, self.first, self.key = arrays, first, key
 
     def batch(
         self, position: Int[Array, ""] | int
@@ -171,10 +210,17 @@ class AlignedSource(eqx.Module):
     Args:
         forks: the series, and how stretches are cut.
         dates: how many times D a batch has all S series.
+
+    Raises:
+        ValueError: dates that are no whole number of at least one.
     """
 
     forks: ForkSource
     dates: int = eqx.field(static=True)
+
+    def __init__(self, *, forks: ForkSource, dates: int):
+        self.forks = forks
+        self.dates = whole("AlignedSource", "dates", dates)
 
     def batch(
         self, position: Int[Array, ""] | int
@@ -207,6 +253,13 @@ def normals(
         made = _normals(y[index], observed[index], prior, half_life)
         parts.append(jax.tree.map(lambda x, n=count - start: np.asarray(x)[:n], made))
     return jax.tree.map(lambda *pieces: jnp.asarray(np.concatenate(pieces)), *parts)
+
+
+def typical_of(panel: Panel, *, half_life: float) -> Typical:
+    """What a prior is learned from, of the series of a panel."""
+    y, observed = jnp.asarray(panel.y, jnp.float32), jnp.asarray(panel.observed)
+    normal = normals(y, observed, Prior.neutral(), half_life)
+    return Typical.of(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
 
 
 @eqx.filter_jit

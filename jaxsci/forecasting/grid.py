@@ -1,4 +1,4 @@
-r"""Forecasts of many series, made at many dates: one object for training, backtests and their diagnosis.
+r"""Forecasts of many series, made at many dates: one object for backtests, their diagnosis and the ensemble.
 
     ŷ[i, t, h, q],   i a series, t the date a forecast was made, h = 1..H the horizon, q a quantile
 

@@ -25,14 +25,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .naive import LocalForecaster, filled
+from .naive import LocalForecaster
 
 
 @dataclass(kw_only=True, eq=False)
 class Intermittent(LocalForecaster):
     """What the methods have in common: smoothed sizes, and how often there is demand.
 
-    A series without any demand is forecast as zero. Gaps are filled with the value of a season before.
+    A series without any demand is forecast as zero. Dates that are missing are left out.
 
     Attributes:
         smoothing: α, of sizes, between 0 and 1.
@@ -48,7 +48,7 @@ class Intermittent(LocalForecaster):
         _check_share(type(self).__name__, "smoothing", self.smoothing)
 
     def _local(self, y, observed):
-        y = filled(y, observed, self.seasons[0])
+        y = y[observed]
         if (y < 0).any():
             raise ValueError(
                 f"{type(self).__name__} expected targets that are never negative, got {y.min():g}; use ETS or "

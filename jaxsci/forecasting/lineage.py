@@ -32,6 +32,8 @@ class MLP(NeuralForecaster):
 
     def __post_init__(self):
         super().__post_init__()
+        # Its decoder has half the channels.
+        whole(type(self).__name__, "width", self.width, 2)
         self.window = _dates(self, "window", 2 * max(*self.seasons, self.horizon))
 
     def build(self, sizes, *, key):
@@ -100,7 +102,13 @@ class MQCNN(NeuralForecaster):
         super().__post_init__()
         if self.dilations is None:
             self.dilations = _doubling(max(*self.seasons, 63))
-        self.dilations = tuple(whole(type(self).__name__, "dilations", d) for d in self.dilations)
+        who = type(self).__name__
+        self.dilations = tuple(whole(who, "dilations", d) for d in self.dilations)
+        self.kernel = whole(who, "kernel", self.kernel)
+        if not self.dilations:
+            raise ValueError(
+                f"{who} expected at least one layer, got dilations=(); leave them out for the usual ones."
+            )
 
     def build(self, sizes, *, key):
         """See the base class."""
@@ -125,10 +133,10 @@ class MQTransformer(MQCNN):
 
     Attributes:
         positions: channels of the learned positions.
-        nearby: dates to either side that a date's position is learned from.
+        nearby: dates to either side that a date's position is learned from, up to the horizon.
         window: dates that a target attends to; the longest season, and at least 32, by default.
         feedback: earlier forecasts of its target that a forecast attends to.
-        heads: of the attention.
+        heads: of the attention; they divide the width.
         copy: whether the location is also mixed of the values that the heads attend to. For events that each
             series reacts to in its own way, with a window of several of them.
     """
@@ -144,6 +152,20 @@ class MQTransformer(MQCNN):
         super().__post_init__()
         self.nearby = _dates(self, "nearby", min(4, self.horizon), least=0)
         self.window = _dates(self, "window", max(*self.seasons, 32))
+        who = type(self).__name__
+        self.positions = whole(who, "positions", self.positions)
+        self.feedback = whole(who, "feedback", self.feedback, 0)
+        self.heads = whole(who, "heads", self.heads)
+        if self.nearby > self.horizon:
+            raise ValueError(
+                f"{who} expected nearby up to the horizon {self.horizon}, beyond which nothing is known, got "
+                f"{self.nearby}; choose a smaller one."
+            )
+        if self.width % self.heads:
+            raise ValueError(
+                f"{who} expected heads that divide the width, got heads={self.heads} and width={self.width}; "
+                "choose for example width=32 and heads=4."
+            )
 
     def build(self, sizes, *, key):
         """See the base class."""

@@ -23,7 +23,10 @@ from .decoders import AbstractDecoder
 from .encoders import AbstractEncoder
 from .heads import AbstractHead
 from .scaling import Prior
-from .series import Series, aligned_lags, lag_count
+from .series import Series, aligned_lags, bounded, lag_count
+
+# Channels of a category.
+EMBEDDING = 4
 
 
 class MQNetwork(eqx.Module):
@@ -59,7 +62,7 @@ class MQNetwork(eqx.Module):
         decoder: AbstractDecoder,
         head: AbstractHead,
         categories: Sequence[int] = (),
-        embedding: int = 4,
+        embedding: int = EMBEDDING,
         seasons: Sequence[int] = (),
         origin: bool = False,
         width: int,
@@ -129,7 +132,7 @@ class MQNetwork(eqx.Module):
         lags, known = aligned_lags(series, dates, self.horizon, self.seasons)
         lags, known = jnp.concatenate([lags, copied], -1), jnp.concatenate([known, found], -1)
         level, scale = series.level[-dates:, None], series.scale[-dates:, None]
-        z = jnp.clip((lags - level[..., None]) / scale[..., None], -10.0, 10.0)
+        z = bounded((lags - level[..., None]) / scale[..., None])
         features = jnp.concatenate([features, z, known.astype(z.dtype)], -1)
         raw = linear(self.out, features)
         logits = jnp.where(known, raw[..., self.head.outputs :], -jnp.inf)

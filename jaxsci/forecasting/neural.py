@@ -20,11 +20,11 @@ from jaxsci.training.step import LossFn
 
 from .decoders import MQDecoder
 from .forecaster import Forecaster
-from .forking import ForkSource, SeriesArrays, normals
+from .forking import ForkSource, SeriesArrays, typical_of
 from .heads import HEADS
-from .network import MQNetwork
+from .network import EMBEDDING, MQNetwork
 from .panel import Panel
-from .scaling import Prior, Typical, learn_prior
+from .scaling import learn_prior, usual_half_life
 from .store import SeriesStore
 from .stretches import Stretches, StretchSource
 
@@ -72,12 +72,14 @@ class NeuralForecaster(Forecaster):
             )
         for name in ("width", "steps", "batch_size", "forks"):
             setattr(self, name, whole(who, name, getattr(self, name)))
+        self.seed = whole(who, "seed", self.seed, 0)
         if self.half_life is None:
-            self.half_life = float(max(4 * max(self.seasons), 2 * self.horizon))
+            self.half_life = usual_half_life(self.seasons, self.horizon)
         if not self.half_life > 0:
             raise ValueError(
                 f"{who} expected a positive half_life, got {self.half_life}; give a number of dates."
             )
+        self._optimizer()  # which checks its options
         self._network: MQNetwork | None = None
 
     @property
@@ -121,13 +123,13 @@ class NeuralForecaster(Forecaster):
         observed = series.observed
         first = np.where(observed.any(1), observed.argmax(1), series.length)
         return ForkSource(
-            arrays,
-            jnp.asarray(first, jnp.int32),
-            length,
-            self.forks,
-            self.horizon,
-            self.batch_size,
-            key,
+            arrays=arrays,
+            first=jnp.asarray(first, jnp.int32),
+            length=length,
+            forks=self.forks,
+            horizon=self.horizon,
+            batch_size=self.batch_size,
+            key=key,
         )
 
     def _fit(self, panel: Panel) -> None:
@@ -144,19 +146,16 @@ class NeuralForecaster(Forecaster):
     ) -> None:
         """Train on a source of all series, of which `panels` has the parts."""
         typical, sizes = [], {}
+        assert self.half_life is not None
         for panel in panels:
             self._check_targets(panel)
-            typical.append(self._typical(panel))
+            typical.append(typical_of(panel, half_life=self.half_life))
             sizes = _sizes(panel)
         network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
         # In one program: the weights' shapes would each be compiled by themselves.
         network = eqx.filter_jit(lambda key: self.build(sizes, key=key))(network_key)
         network = eqx.tree_at(lambda n: n.prior, network, learn_prior(typical))
-        optimizer = OptimizerConfig(
-            learning_rate=self.learning_rate,
-            warmup_steps=min(50, self.steps // 10),
-            weight_decay=self.weight_decay,
-        ).build(self.steps)
+        optimizer = self._optimizer().build(self.steps)
         source = source_of(network, batch_key)
         try:
             result = fit(
@@ -174,6 +173,13 @@ class NeuralForecaster(Forecaster):
             if isinstance(source, StretchSource):
                 source.close()
         self._network, self._sizes = result.best_model, sizes
+
+    def _optimizer(self) -> OptimizerConfig:
+        return OptimizerConfig(
+            learning_rate=self.learning_rate,
+            warmup_steps=min(50, self.steps // 10),
+            weight_decay=self.weight_decay,
+        )
 
     def _check_targets(self, panel: Panel) -> None:
         if self.head != "negative-binomial":
@@ -229,13 +235,6 @@ class NeuralForecaster(Forecaster):
         """Dates that a forecast is made from."""
         return self._reach(network)
 
-    def _typical(self, panel: Panel) -> Typical:
-        y = jnp.asarray(panel.y, jnp.float32)
-        observed = jnp.asarray(panel.observed)
-        assert self.half_life is not None
-        normal = normals(y, observed, Prior.neutral(), self.half_life)
-        return Typical.of(normal, jnp.where(observed, jnp.abs(y), 0.0), observed)
-
     def _network_of(self, encoder, decoder, sizes, width, seasons, *, key) -> MQNetwork:
         return MQNetwork(
             encoder=encoder,
@@ -266,8 +265,8 @@ class NeuralForecaster(Forecaster):
         """Whether no target is negative."""
         return self.nonnegative or self.head == "negative-binomial"
 
-    def _inputs(self, sizes: dict[str, Any], embedding: int = 4) -> dict[str, int]:
-        static = sizes["static"] + embedding * len(sizes["categories"])
+    def _inputs(self, sizes: dict[str, Any]) -> dict[str, int]:
+        static = sizes["static"] + EMBEDDING * len(sizes["categories"])
         return {
             "static": static,
             "future": sizes["future"],

@@ -285,9 +285,19 @@ class Schema:
 def as_frame(frame: Any) -> pd.DataFrame:
     """A pandas frame from one, from a polars frame, or from the path of a parquet file.
 
+    Days in ``ds`` that are objects, as parquet and polars give them to pandas, become timestamps.
+
     Raises:
         TypeError: for anything else.
     """
+    table = _table(frame)
+    ds = table.get(DATE)
+    if isinstance(ds, pd.Series) and pd.api.types.infer_dtype(ds, skipna=True) == "date":
+        return table.assign(**{DATE: pd.to_datetime(ds)})
+    return table
+
+
+def _table(frame: Any) -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame):
         return frame
     if isinstance(frame, str | Path):

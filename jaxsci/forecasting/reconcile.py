@@ -19,7 +19,7 @@ K. Strimmer, A shrinkage approach to large-scale covariance matrix estimation, S
 4 (2005) 32, doi:10.2202/1544-6115.1175. The projection is that of ProbConserv, arXiv:2302.11002.
 """
 
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -33,7 +33,7 @@ from ..constraints.covariance import LowRank
 from .hierarchy import Hierarchy
 
 Method = Literal["bottom_up", "ols", "wls_structural", "wls_variance", "mint"]
-METHODS = ("bottom_up", "ols", "wls_structural", "wls_variance", "mint")
+METHODS: tuple[Method, ...] = get_args(Method)
 _TIMES = 3  # the least of them that tell how much a correlation varies
 
 

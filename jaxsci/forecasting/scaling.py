@@ -60,6 +60,11 @@ class Normal(eqx.Module):
     started: Bool[Array, " time"]
 
 
+def usual_half_life(seasons: Sequence[int], horizon: int) -> float:
+    """Dates after which an observation counts half, where nobody says it: four seasons or two horizons."""
+    return float(max(4 * max(seasons), 2 * horizon))
+
+
 def causal_normal(
     y: Float[Array, " time"], observed: Bool[Array, " time"], prior: Prior, *, half_life: float
 ) -> Normal:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+_LARGEST = 10.0
+
 
 class Series(eqx.Module):
     """A stretch of one series that ends with the last date at which forecasts are made.
@@ -38,17 +40,21 @@ class Series(eqx.Module):
 
     @property
     def z(self) -> Float[Array, "*batch time"]:
-        """Targets in units of their scale, zero where they are missing, and held within ±10.
-
-        A spike after a quiet year would else be the largest number that the network ever met.
-        """
-        z = (jnp.where(self.observed, self.y, self.level) - self.level) / self.scale
-        return jnp.clip(z, -10.0, 10.0)
+        """Targets in units of their scale, `bounded`, and zero where they are missing."""
+        return bounded((jnp.where(self.observed, self.y, self.level) - self.level) / self.scale)
 
     @property
     def origin(self) -> Float[Array, "*batch time"]:
-        """Where zero lies in these units, −m_t/σ_t within ±10."""
-        return jnp.clip(-self.level / self.scale, -10.0, 10.0)
+        """Where zero lies in these units, −m_t/σ_t, `bounded`."""
+        return bounded(-self.level / self.scale)
+
+
+def bounded(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """What a network reads in units of a series' scale, held within ±10.
+
+    A spike after a quiet year would else be the largest number that the network ever met.
+    """
+    return jnp.clip(z, -_LARGEST, _LARGEST)
 
 
 def ahead(

@@ -23,9 +23,9 @@ from .features import FeatureTable, draw_targets
 from .fit_forest import fit_quantile_forest
 from .forecaster import Forecaster
 from .forest import QuantileForest
-from .forking import normals
+from .forking import normals, typical_of
 from .panel import Panel
-from .scaling import Prior, Typical, learn_prior
+from .scaling import Prior, learn_prior, usual_half_life
 
 # Rows of features in memory at a time.
 _ROWS = 1 << 15
@@ -71,11 +71,8 @@ class SQRF(Forecaster):
         return self._forest
 
     def _fit(self, panel: Panel) -> None:
-        y = jnp.asarray(panel.y, jnp.float32)
-        observed = jnp.asarray(panel.observed)
-        normal = normals(y, observed, Prior.neutral(), self._half_life)
-        size = jnp.where(observed, jnp.abs(y), 0.0)
-        self._prior = learn_prior([Typical.of(normal, size, observed)])
+        half_life = usual_half_life(self.seasons, self.horizon)
+        self._prior = learn_prior([typical_of(panel, half_life=half_life)])
         rows = draw_targets(panel, self.max_rows, np.random.default_rng(self.seed))
         if len(rows[0]) < self.min_leaf:
             raise ValueError(
@@ -116,14 +113,10 @@ class SQRF(Forecaster):
 
     def _features(self, panel: Panel) -> FeatureTable:
         y = jnp.asarray(panel.y, jnp.float32)
-        normal = normals(y, jnp.asarray(panel.observed), self._prior, self._half_life)
+        half_life = usual_half_life(self.seasons, self.horizon)
+        normal = normals(y, jnp.asarray(panel.observed), self._prior, half_life)
         level, scale = (np.asarray(a, np.float64) for a in (normal.level, normal.scale))
         return FeatureTable(panel, level, scale, self.seasons)
-
-    @property
-    def _half_life(self) -> float:
-        """Dates after which a value counts half in level and scale, as long as the networks'."""
-        return float(max(4 * max(self.seasons), 2 * self.horizon))
 
     def _arrays(self):
         forest = self.forest

@@ -1,19 +1,22 @@
 """Forecasters around another one, whose forecasts they change."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 from .forecaster import Forecaster
+from .panel import Panel, Schema
 
 INNER = "inner"
-_OPTIONS = ("horizon", "quantiles", "season", "past", "future", "static", "freq", "nonnegative")
+_OPTIONS = tuple(field.name for field in dataclasses.fields(Forecaster))
 
 
 class Wrapper(Forecaster):
     """One with the options of the forecaster inside.
 
     Args:
-        forecaster: the one inside; it is fitted too.
+        forecaster: the one inside. It stays as it is; the attribute `forecaster` is a copy from `fit` on,
+            fitted to the same frame.
 
     Raises:
         TypeError: no forecaster.
@@ -28,9 +31,16 @@ class Wrapper(Forecaster):
         self.forecaster = forecaster
         super().__init__(**{name: getattr(forecaster, name) for name in _OPTIONS})
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """See the base class; the forecaster inside has a folder of its own in it."""
-        super().save(path, overwrite=overwrite)
-        inner = copy.copy(self.forecaster)
-        inner._learned = self.schema
-        inner.save(Path(path) / INNER)
+    def _fitted(self, panel: Panel) -> Forecaster:
+        """A copy of the one inside that learned from a panel."""
+        fitted = copy.copy(self.forecaster)
+        fitted._fit(panel)
+        return fitted
+
+    def _set_schema(self, schema: Schema) -> None:
+        super()._set_schema(schema)
+        self.forecaster._set_schema(schema)
+
+    def _write(self, folder: Path) -> None:
+        super()._write(folder)
+        self.forecaster._write(folder / INNER)

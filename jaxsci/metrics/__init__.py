@@ -27,6 +27,8 @@ from .quantile_calibration import sharpness as sharpness
 from .quantile_loss import crps_quantiles as crps_quantiles
 from .quantile_loss import quantile_loss as quantile_loss
 from .quantile_loss import weighted_quantile_loss as weighted_quantile_loss
+from .running import RunningCorrelation as RunningCorrelation
+from .running import RunningMean as RunningMean
 from .shock import shock_position as shock_position
 from .shock import shock_samples as shock_samples
 from .spectrum import radial_spectrum as radial_spectrum

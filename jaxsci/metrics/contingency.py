@@ -26,6 +26,7 @@ from jaxtyping import Array, Float, Int, Integer
 from jaxsci._checks import whole
 
 from ._checks import checked_pair
+from .processes import gathered
 
 VIL_THRESHOLDS = (16.0, 74.0, 133.0, 160.0, 181.0, 219.0)
 """The thresholds of SEVIR's vertically integrated liquid, on its scale from 0 to 255."""
@@ -164,14 +165,8 @@ class ContingencyTable:
 
     def over_processes(self) -> "ContingencyTable":
         """The sum of the tables of all processes of a distributed run, the same on each."""
-        from jax.experimental import multihost_utils
-
-        counts = np.stack([self.hits, self.misses, self.false_alarms])
-        # As pairs of 32-bit words: JAX would cut 64-bit integers to 32 bits.
-        words = np.ascontiguousarray(counts).view(np.uint32)
-        everywhere = np.asarray(multihost_utils.process_allgather(words))
-        everywhere = np.ascontiguousarray(everywhere.reshape(-1, *words.shape))
-        return ContingencyTable(self.thresholds, *everywhere.view(np.int64).sum(axis=0))
+        counts = gathered(np.stack([self.hits, self.misses, self.false_alarms]))
+        return ContingencyTable(self.thresholds, *counts.sum(axis=0))
 
     def over_leads(self) -> "ContingencyTable":
         """The same counts without regard to the time of the forecast."""

@@ -125,9 +125,10 @@ def fit(
     """Train `model` for `steps` updates, resuming from `checkpoint` if there is one.
 
     A checkpoint is compared with the key, and with the leaves of the model and of the optimiser's state
-    and the options of the model: other ones are refused. What functions hide cannot be compared: a run
-    that resumes with another learning rate, loss, data or validation goes on with the new ones. Give
-    such a run a folder of its own.
+    and the options of the model: other ones are refused, and so is a run that begins or ceases to
+    validate or to average its parameters. What functions hide cannot be compared: a run that resumes
+    with another learning rate, loss, data or kind of validation goes on with the new ones. Give such a
+    run a folder of its own.
 
     Args:
         model: the operator; its inexact arrays are trained.
@@ -184,10 +185,10 @@ def fit(
     )
     state = init_state(model, optimizer, ema=ema_decay is not None)
     best = Best.start(None if validate is None else state.inference_model)
+    if checkpoint is None or not Path(checkpoint).exists():
+        _refuse_old_records(metrics_path)
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, keep=keep)
     run = _resume(_Run(state, best), checkpoints, key, options.steps)
-    if checkpoints is None:
-        _refuse_old_records(metrics_path)
     records = Records(metrics_path, step=int(run.state.step))
     capacity = min(options.steps, options.steps_per_dispatch)
     dispatch = make_dispatch(train_step, run.state, source, key, capacity)
@@ -219,14 +220,19 @@ def _train(
         began = time.monotonic()
         done = dispatch(run.state, min(chunk, options.until_next(step)))
         run = replace(run, state=done.state, seconds=time.monotonic() - started)
+        logged = _log(done, step + done.taken, run.seconds, options)
         if done.bad is not None:
+            # The last steps before it are those that tell why.
+            records.extend(logged)
             batch = source.batch(done.state.position)
             raise diverged(done.state, batch, done.bad, _latest(checkpoints))
         seconds_per_step = (time.monotonic() - began) / done.taken
         chunk = max(1, min(options.steps_per_dispatch, int(_DISPATCH_SECONDS / seconds_per_step)))
         step += done.taken
-        run, new = _judge(run, _log(done, step, run.seconds, options), checkpoints, options)
-        records.extend(new)
+        try:
+            run, logged = _judge(run, logged, checkpoints, options)
+        finally:
+            records.extend(logged)
         ends = options.stops_early(run.best)
         if checkpoints and (ends or options.due(step, options.checkpoint_every)):
             _save(run, checkpoints, key)

@@ -26,6 +26,8 @@ Metrics = dict[str, Scalar]
 LossFn = Callable[[Any, Any, Array], tuple[Scalar, dict[str, Any]]]
 TrainStep = Callable[[TrainState, Any, Array], tuple[TrainState, Metrics]]
 
+# Larger than any epoch or position that a source folds into the same key.
+_STEPS = 2**32 - 1
 _RESERVED = frozenset({"loss", "grad_norm", "update_norm"})
 
 
@@ -38,8 +40,9 @@ def make_train_step(
 ) -> TrainStep:
     """Build ``train_step(state, batch, key) -> (state, metrics)``, a pure function to be jitted.
 
-    Pass the same run `key` at every step: the step derives its own as ``fold_in(key, step)``, and
-    micro-batch ``i`` uses ``fold_in`` of that with ``i``.
+    Pass the same run `key` at every step. The step derives its own as ``fold_in(fold_in(key, 2**32 - 1),
+    step)``, and micro-batch ``i`` uses ``fold_in`` of that with ``i``: sources fold in smaller numbers, so that
+    one key may serve both.
 
     Args:
         loss_fn: ``loss_fn(model, batch, key) -> (loss, metrics)`` with the loss a mean over the
@@ -75,7 +78,7 @@ def make_train_step(
 
     def train_step(state: TrainState, batch: PyTree, key: Array) -> tuple[TrainState, Metrics]:
         _check_ema(state, ema_decay)
-        key = jax.random.fold_in(key, state.step)
+        key = jax.random.fold_in(jax.random.fold_in(key, _STEPS), state.step)
         (loss, metrics), grads = _accumulate(value_and_grad, state.model, batch, key, micro_batches)
         params, rest = eqx.partition(state.model, eqx.is_inexact_array)
         # Inside optax a float meets an integer step count, which strict promotion refuses.

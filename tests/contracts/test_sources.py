@@ -45,7 +45,7 @@ def _forks(key):
 
 
 def _aligned(key):
-    return AlignedSource(_forks(key), 2)
+    return AlignedSource(forks=_forks(key), dates=2)
 
 
 SOURCES = {

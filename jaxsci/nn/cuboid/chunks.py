@@ -20,6 +20,8 @@ from ..dropout import Seed, derived
 # Numbers of one chunk's activations on a CPU: with the four times wider hidden layer, and a few films at once,
 # they fill a few MB.
 CACHED = 2**16
+# Scores of one chunk and head elsewhere, which would all exist at once where attention is not fused.
+_SCORES = 2**26
 
 
 def chunk_count(count: int, tokens: int, width: int, chunk: int | None) -> int:
@@ -29,10 +31,11 @@ def chunk_count(count: int, tokens: int, width: int, chunk: int | None) -> int:
         count: number of cuboids.
         tokens: tokens of a cuboid.
         width: channels of a token.
-        chunk: tokens of a chunk; None for what suits the device: the cache of a CPU, everything elsewhere.
+        chunk: tokens of a chunk; None for what suits the device: the cache of a CPU, elsewhere as many as have a
+            quarter of a GB of scores a head.
     """
     if chunk is None:
-        chunk = CACHED // width if jax.default_backend() == "cpu" else count * tokens
+        chunk = CACHED // width if jax.default_backend() == "cpu" else _SCORES // tokens
     wanted = max(count * tokens / chunk, 1.0)
     divisors = (d for d in range(1, count + 1) if count % d == 0)
     return min(divisors, key=lambda d: abs(math.log(d / wanted)))

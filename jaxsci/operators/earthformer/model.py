@@ -57,6 +57,8 @@ class Earthformer(eqx.Module):
         auxiliary: channels of what else is known of the past and of the future, such as weather; with them
             the decoder is a U-Net.
         dropout: share of dropped entries, active only where a call gets a key.
+        pad: fill up cuboids where windows do not divide the tokens, with tokens that nobody attends to, instead
+            of refusing them.
         compat: "earthformer" for what the published code does, to the letter and with its weights' shapes.
         chunk: tokens that attention works on at once; None for what suits the device.
         key: random key of the initial weights.
@@ -97,6 +99,7 @@ class Earthformer(eqx.Module):
         positions: Positions = "t+h+w",
         auxiliary: int = 0,
         dropout: float = 0.1,
+        pad: bool = False,
         compat: Compat | None = None,
         chunk: int | None = None,
         key: PRNGKeyArray,
@@ -121,8 +124,9 @@ class Earthformer(eqx.Module):
             )
         stages = _stages(stem, base)
         shapes = _levels(self.shape_in, stages, base, len(depth))
+        # The published code fills up all that does not fit.
         for name in (pattern, cross):
-            _check_windows(name, shapes[0])
+            _check_windows(name, shapes, shape_out[0], pad or compat is not None)
         recipe = Recipe(
             heads=heads,
             pattern=pattern,
@@ -277,10 +281,20 @@ def _levels(shape: Shape, stages: tuple[Stage, ...], base: int, levels: int) -> 
     return tuple((frames, *s, base * 2**i) for i, s in enumerate(sizes[len(stages) - 1 :]))
 
 
-def _check_windows(name: str, shape: Shape) -> None:
+def _check_windows(name: str, shapes: tuple[Shape, ...], frames_out: int, pad: bool) -> None:
     frames, side = windows(name)
+    shape = shapes[0]
     if frames > shape[0] or side > min(shape[1:3]):
         raise ValueError(
             f"Earthformer expected windows that fit the finest tokens {shape[:3]} (time, height, width), got "
             f"{name!r}; take smaller ones, or merge smaller patches."
         )
+    for _, height, width, _ in () if pad else shapes:
+        asked = ((shape[0], frames), (frames_out, frames), (height, side), (width, side))
+        # On coarser levels windows are cut to what there is.
+        if any(size % min(window, size) for size, window in asked):
+            raise ValueError(
+                f"Earthformer expected windows that divide the tokens ({shape[0]} frames in and {frames_out} "
+                f"out, {height} x {width}), got {name!r}; take others, or pad=True for cuboids that are "
+                "filled up."
+            )

@@ -22,7 +22,7 @@ from jaxsci.experiment import ExperimentError, run
 from jaxsci.experiment.runner import claims_of
 from jaxsci.metrics import VIL_THRESHOLDS, nino34_index
 
-pytest.importorskip("h5py", reason="h5py is an extra")
+h5py = pytest.importorskip("h5py", reason="h5py is an extra")
 
 MODELS = ((1, 3), (2, 3))
 PARTS = ("train", "validation", "test")
@@ -176,6 +176,24 @@ def test_damaged_files_are_refused_or_counted(key, tmp_path):
         "test windows": 3.0,
         "left out as damaged": 1.0,
     }
+
+
+def test_windows_that_are_damaged_inside_a_file_are_counted(key, tmp_path):
+    write_sevir(tmp_path)
+    (path,) = tmp_path.glob("data/vil/2018/*STORM*.h5")
+    with h5py.File(path, "r") as file:
+        place = file["vil"].id.get_chunk_info_by_coord((0, 0, 0, 28))
+    with path.open("r+b") as file:
+        file.seek(place.byte_offset)
+        file.write(bytes(place.size))
+    storms = Storms(root=str(tmp_path), pool=24)
+    refused = storms.parts(key=key, out=tmp_path).train
+    with pytest.raises(ExperimentError, match="expected to read event"):
+        [refused[index] for index in range(len(refused))]
+    parts = replace(storms, skip_corrupt=True).parts(key=key, out=tmp_path)
+    # Frames 28 to 34 are in the second and the third window of one of the two events.
+    assert parts.about[DATA]["left out as damaged"] == 2.0
+    assert len([parts.train[index] for index in range(len(parts.train))]) == 4
 
 
 def test_a_file_that_goes_bad_is_named(key, tmp_path):

@@ -139,6 +139,8 @@ def test_other_files_are_refused(write, tmp_path):
         r"finite values in 'sst', rows 5 to 8, got nan at index \(1, 30, 3, 21\)", temperature=bad
     )
     refused("anomalies within ±30 K in 'sst', rows 0 to 4, got 2", temperature=rows(sst) + 280)
+    scaled = (rows(sst) + 10) / 20
+    refused("both signs in 'sst', rows 0 to 4, got none below 0", temperature=scaled)
     refused("begin a year after the one before", temperature=rows(sst)[::-1].copy())
     refused("begin a year after the one before", label=rows(nino)[::-1].copy())
     refused("degrees east from 0 to 360", lon=LONGITUDES - 180)

@@ -198,8 +198,11 @@ def test_missing_and_broken_files_are_refused_or_skipped_and_counted(folder, wri
     assert events.ids == ("S1",)
     assert set(events.skipped) == {"vil/broken.h5", "vil/missing.h5"}
     (folder / "data" / VIL).write_bytes(b"gone bad")
-    with pytest.raises(DatasetError, match="expected to read event 'S1'"):
+    with pytest.raises(DatasetError, match=r"expected to read event 'S1'.*Windows\.damaged names"):
         events.read(0, 0, 5)
+    found = Windows(events, inputs=13, targets=12, stride=12).damaged()
+    assert set(found) == {0, 1, 2}
+    assert "event 'S1'" in found[0]
     with pytest.raises(DatasetError, match=r"got none \(3 files skipped\)"):
         SEVIR(folder, skip_corrupt=True)
 
@@ -208,6 +211,12 @@ def test_other_catalogs_are_refused(folder):
     row = ("S1", VIL, 0, "vil", "2018-05-01 12:00:00", 0.0)
     catalog(folder, [row], COLUMNS[:-1])
     with pytest.raises(DatasetError, match=r"got none named \['pct_missing'\]"):
+        SEVIR(folder)
+    catalog(folder, [row])
+    with pytest.raises(DatasetError, match=r"split as a pair of dates, got \('2018-01-01', 'soon'"):
+        SEVIR(folder, split=("2018-01-01", "soon"))
+    catalog(folder, [(*row[:2], "0.5", *row[3:])])
+    with pytest.raises(DatasetError, match=r"the index 0\.5, which is no whole number"):
         SEVIR(folder)
     catalog(folder, [(*row[:4], "yesterday", 0.0)])
     with pytest.raises(DatasetError, match=r"a date in row 0 of type 'vil' in .*yesterday"):

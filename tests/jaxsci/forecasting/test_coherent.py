@@ -48,7 +48,7 @@ def sales(hierarchy):
 
 
 def aligned(inner, panel, network, dates):
-    return AlignedSource(inner.source(panel, network, key=jax.random.key(1)), dates)
+    return AlignedSource(forks=inner.source(panel, network, key=jax.random.key(1)), dates=dates)
 
 
 def gap(frame, hierarchy):
@@ -77,7 +77,12 @@ def test_a_network_learns_and_forecasts_coherently(tmp_path, hierarchy, sales):
     made = Coherent(inner, hierarchy, end_to_end=True).fit(sales)
     found = made.predict(sales)
     assert gap(found, hierarchy) < 1e-12
-    # The one that was passed is as it was.
+    # The one inside is fitted, and forecasts what is moved; the one that was passed is as it was.
+    assert made.forecaster.network.horizon == H
+    inside = made.forecaster.predict(sales)
+    pd.testing.assert_frame_equal(
+        reconcile_frame(inside, hierarchy, method="ols"), found, rtol=1e-9
+    )
     with pytest.raises(RuntimeError, match="MLP expected to be fitted first"):
         _ = inner.network
     made.save(tmp_path / "made")

@@ -48,6 +48,23 @@ def test_quantiles_do_not_cross_and_are_saved(tmp_path):
     pd.testing.assert_frame_equal(again, forecast, rtol=1e-6)
 
 
+def test_the_one_inside_is_ready_and_the_one_that_was_passed_is_as_it_was(tmp_path):
+    """Also one that was fitted to another frame before, and one that is inside of another."""
+    frame = noise(20, 40)
+    naive = SeasonalNaive(horizon=3, quantiles=LEVELS).fit(frame)
+    before, later = naive.schema, frame.assign(ds=frame.ds + 7)
+    made = Conformal(Conformal(naive, windows=10), windows=10).fit(later)
+    assert naive.schema is before
+    assert made.schema != before
+    made.save(tmp_path / "saved")
+    for outer in (made, load(tmp_path / "saved")):
+        for inner in (outer.forecaster, outer.forecaster.forecaster):
+            assert inner.schema == made.schema
+            assert len(inner.predict(later)) == 60
+    with pytest.raises(RuntimeError, match="Conformal expected to be fitted first"):
+        _ = Conformal(naive).schema
+
+
 def test_wrong_use_is_refused():
     frame = noise(1, 30)
     naive = SeasonalNaive(horizon=3, quantiles=(0.01, 0.99))

@@ -14,6 +14,7 @@ from jaxsci.forecasting import (
     SBA,
     SQRF,
     TSB,
+    Conformal,
     Croston,
     Drift,
     MQTransformer,
@@ -255,6 +256,74 @@ def test_nonnegative_forecasts(frame):
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         make(MQCNN, **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (MQTransformer, {"heads": 0}, "heads to be a whole number >= 1, got 0"),
+        (MQTransformer, {"heads": 3}, "heads that divide the width, got heads=3 and width=8"),
+        (MQTransformer, {"feedback": -1}, "feedback to be a whole number >= 0, got -1"),
+        (MQTransformer, {"nearby": 4}, "nearby up to the horizon 3, .*, got 4"),
+        (MQTransformer, {"nearby": -1}, "nearby to be a whole number >= 0, got -1"),
+        (MQTransformer, {"window": 0}, "window to be a whole number >= 1, got 0"),
+        (MQTransformer, {"positions": 0}, "positions to be a whole number >= 1, got 0"),
+        (MQCNN, {"kernel": 0}, "kernel to be a whole number >= 1, got 0"),
+        (MQCNN, {"dilations": ()}, r"at least one layer, got dilations=\(\)"),
+        (MLP, {"width": 1}, "width to be a whole number >= 2, got 1"),
+        (MLP, {"seed": 0.5}, r"seed to be a whole number >= 0, got 0\.5"),
+        (MLP, {"learning_rate": 0.0}, "a positive, finite learning_rate"),
+        (MLP, {"weight_decay": -1.0}, "weight_decay >= 0"),
+    ],
+)
+def test_options_that_no_network_can_have_are_refused_when_it_is_built(kind, options, message):
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        make(kind, **options)
+
+
+@pytest.mark.parametrize("columns", [[60], [-1], [3, 3], [5, 4], [1.0], [[1]], []])
+def test_forecasts_are_made_at_columns_of_the_panel(frame, columns):
+    """A column beyond the last would be moved to it, and its forecast be one date late."""
+    forecaster = make(SeasonalNaive).fit(frame)
+    panel = forecaster.schema.panel(frame)
+    with pytest.raises(ValueError, match=r"increasing whole numbers from 0 to 59, got \["):
+        forecaster.forecast(panel, np.array(columns))
+
+
+class Own(SeasonalNaive):
+    """One that `load` would not find."""
+
+
+def test_only_what_can_be_loaded_is_saved(frame, tmp_path):
+    for made in (Own(horizon=3), Conformal(Own(horizon=3), windows=5)):
+        with pytest.raises(TypeError, match=r"a forecaster of jaxsci\.forecasting, .* got Own of"):
+            made.fit(frame).save(tmp_path / "own")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_save_that_fails_leaves_what_was_there(frame, tmp_path, monkeypatch):
+    first, other = (
+        Conformal(make(SeasonalNaive, season=season), windows=5).fit(frame) for season in (6, 4)
+    )
+    first.save(tmp_path / "saved")
+
+    def full(self):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as disk:
+        # The one inside comes last.
+        disk.setattr(SeasonalNaive, "_options", full)
+        with pytest.raises(OSError, match="no space left"):
+            other.save(tmp_path / "saved", overwrite=True)
+    assert load(tmp_path / "saved").season == 6
+    other.save(tmp_path / "saved", overwrite=True)
+    assert load(tmp_path / "saved").season == 4
+    # Nothing else is left behind.
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(FileExistsError, match="expected to overwrite a saved forecaster"):
+        other.save(tmp_path / "notes", overwrite=True)
 
 
 def test_names_of_covariates_are_a_list():

@@ -175,8 +175,11 @@ def test_refuses_other_queries():
     with pytest.raises(ValueError, match=r"features=4.*, got \(3,\)"):
         forest.leaves(jnp.ones(3))
     for levels in (0.5, [0.0, 0.5], [0.5, 1.0]):
-        with pytest.raises(ValueError, match=r"in \(0, 1\)"):
-            forest(jnp.ones(4), np.asarray(levels))
+        for ask in (lambda q: forest(jnp.ones(4), q), lambda q: forest.predict(x, q)):
+            with pytest.raises(ValueError, match=r"in \(0, 1\)"):
+                ask(np.asarray(levels))
+    with pytest.raises(ValueError, match="predict expected batch to be a whole number >= 1, got 0"):
+        forest.predict(x, LEVELS, batch=0)
     model = ensemble.ExtraTreesRegressor(2).fit(x, y)
     with pytest.raises(ValueError, match="samples in every leaf"):
         forest_from_sklearn(model, x[:20], y[:20])

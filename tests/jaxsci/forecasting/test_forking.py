@@ -8,11 +8,18 @@ import pandas as pd
 import pytest
 
 from jaxsci.forecasting import forking
-from jaxsci.forecasting.forking import ForkSource, SeriesArrays, normals
+from jaxsci.forecasting.forking import AlignedSource, ForkSource, SeriesArrays, normals
 from jaxsci.forecasting.panel import Schema
 from jaxsci.forecasting.scaling import Prior
 
 HORIZON, FORKS, LENGTH = 2, 4, 9
+
+
+def built(arrays, first, **options):
+    sizes = {"length": LENGTH, "forks": FORKS, "horizon": HORIZON, "batch_size": 64}
+    return ForkSource(
+        **{"arrays": arrays, "first": first, "key": jax.random.key(0)} | sizes | options
+    )
 
 
 @pytest.fixture
@@ -23,7 +30,7 @@ def source(frame):
     panel = Schema.of(numbered, horizon=HORIZON, **options).panel(numbered)
     first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
     arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=LENGTH)
-    return ForkSource(arrays, first, LENGTH, FORKS, HORIZON, 64, jax.random.key(0))
+    return built(arrays, first)
 
 
 @eqx.filter_jit
@@ -77,7 +84,7 @@ def test_short_series_are_not_starved():
     first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
     forks = 16
     arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=forks + 4)
-    source = ForkSource(arrays, first, forks + 4, forks, HORIZON, 256, jax.random.key(0))
+    source = built(arrays, first, length=forks + 4, forks=forks, batch_size=256)
     counts = np.zeros(11)
     for position in range(20):
         _, targets, observed = _batch(source, jnp.asarray(position, jnp.int32))
@@ -94,3 +101,29 @@ def test_levels_in_pieces_are_those_of_all(source, monkeypatch):
     monkeypatch.setattr(forking, "_TOGETHER", 3)
     parts = normals(series.y, series.observed, Prior.neutral(), 10.0)
     assert eqx.tree_equal(parts, whole)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"length": LENGTH + 1}, ValueError, r"arrays with pad >= length=10, got 9; make all of"),
+        ({"length": 2.5}, ValueError, r"length to be a whole number >= 1, got 2\.5"),
+        ({"forks": 0}, ValueError, r"forks to be a whole number >= 1, got 0"),
+        ({"forks": LENGTH + 1}, ValueError, r"forks up to length=9, got 10"),
+        ({"horizon": HORIZON + 1}, ValueError, r"known 3 dates ahead, got 2"),
+        ({"batch_size": 0}, ValueError, r"batch_size to be a whole number >= 1, got 0"),
+        ({"first": np.zeros(3, np.int32)}, ValueError, r"first of 4 series, got shape \(3,\)"),
+        ({"key": 0}, TypeError, r"a random key, got 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(source, options, error, message):
+    """Longer stretches than the padding allows would be moved, and have targets of other dates."""
+    with pytest.raises(error, match=f"ForkSource expected .*{message}"):
+        built(**{"arrays": source.arrays, "first": source.first} | options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_aligned_batches_have_dates(source):
+    with pytest.raises(ValueError, match="AlignedSource expected dates to be a whole number >= 1"):
+        AlignedSource(forks=source, dates=0)

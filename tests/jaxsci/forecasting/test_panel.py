@@ -214,6 +214,27 @@ def test_earlier_dates_than_those_learned_from(frame):
     assert panel.dates(np.array([59]))[0, 0] == np.datetime64("2020-03-01")
 
 
+def test_days_are_dates(frame):
+    """Objects, as parquet and polars have them; beside timestamps, too."""
+    days = frame.assign(ds=frame.ds.dt.date)
+    learned = schema(days, future=("event",))
+    assert learned == schema(frame, future=("event",))
+    rows = pd.DataFrame(
+        {
+            "unique_id": "series 0",
+            "ds": pd.date_range("2021-03-02", periods=2, freq="D"),
+            "event": ["fair", "none"],
+        }
+    )
+    expected = learned.panel(frame, rows)
+    for one, other in ((days, rows), (frame, rows.assign(ds=rows.ds.dt.date))):
+        panel = learned.panel(one, other)
+        np.testing.assert_array_equal(panel.ends, expected.ends)
+        np.testing.assert_array_equal(panel.future, expected.future)
+    with pytest.raises(ValueError, match="ds in every row, got 1 missing"):
+        schema(days.assign(ds=days.ds.where(days.index != 2)))
+
+
 def test_dates_of_another_kind_are_refused(frame):
     learned = schema(frame)
     counted = frame.assign(ds=frame.groupby("unique_id").cumcount())

@@ -125,6 +125,21 @@ def test_parts_tell_of_dates_together():
     assert model._learn_schema(iter(parts)).calendar.spacing == "B"
 
 
+def test_days_in_files_are_dates(tmp_path, frame):
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "days.parquet"
+    frame.assign(ds=frame["ds"].dt.date).to_parquet(path)
+    assert pyarrow.parquet.read_schema(path).field("ds").type == pyarrow.date32()
+    model = SeasonalNaive(horizon=H, season=6)
+    expected = model.fit(frame).predict(frame)
+    store = SeasonalNaive(horizon=H, season=6).write_store(path, tmp_path / "store", rows=30)
+    for source in (path, str(path), store):
+        found = SeasonalNaive(horizon=H, season=6).fit(source).predict(source)
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-6, check_dtype=False)
+
+
 def test_truth_values_are_numbers_where_some_are_missing(tmp_path, shuffled):
     flags = shuffled["sales"].gt(0).astype("boolean").mask(shuffled["unique_id"] == "series 1")
     shuffled.assign(sales=flags).to_parquet(tmp_path / "rows.parquet")

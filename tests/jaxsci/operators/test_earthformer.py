@@ -34,7 +34,14 @@ def parameters(model):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("nbody", 6_702_109), ("sevir", 8_659_677), ("enso", 1_394_325)]
+    ("name", "count"),
+    [
+        ("nbody", 6_702_109),
+        ("sevir", 8_659_677),
+        ("enso", 1_394_325),
+        ("sevir-lr", 1_505_069),
+        ("earthnet", 60_477_068),
+    ],
 )
 def test_released_models_have_the_released_number_of_parameters(name, count):
     assert parameters(abstract(name)) == count
@@ -203,6 +210,12 @@ def test_what_is_known_of_the_future_enters_the_forecast():
         ({"pattern": "axle"}, "self_pattern expected full, axial"),
         ({"pattern": "video_swin_4x2"}, r"windows that fit the finest tokens \(3, 5, 4\).*4x2"),
         ({"pattern": "spatial_lg_8"}, "windows that fit the finest tokens"),
+        (
+            {"pattern": "video_swin_2x1"},
+            r"divide the tokens \(3 frames in and 2 out, 5 x 4\), got 'video_swin_2x1'; .* pad=True",
+        ),
+        ({"pattern": "spatial_lg_2"}, r"divide the tokens .* 5 x 4\)"),
+        ({"cross": "cross_2x2"}, r"divide the tokens .* 5 x 4\)"),
         ({"cross": "cross_8x8"}, "windows that fit the finest tokens"),
         ({"positions": "thw"}, "expected 't\\+h\\+w' or 't\\+hw'"),
         ({"dropout": 1.0}, "share of entries"),
@@ -213,6 +226,12 @@ def test_what_is_known_of_the_future_enters_the_forecast():
 def test_sizes_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         small(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"pad": True}, {"compat": "earthformer"}])
+def test_windows_that_do_not_divide_are_filled_up_where_that_is_asked_for(changes):
+    model = small(pattern="spatial_lg_2", cross="cross_2x2", **changes)
+    assert np.isfinite(model(film())).all()
 
 
 @pytest.mark.usefixtures("unchecked")

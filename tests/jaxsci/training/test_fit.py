@@ -1,3 +1,5 @@
+import json
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -211,6 +213,9 @@ def test_divergence_keeps_the_last_good_state(problem, loss_fn, source, key, tmp
     state, _ = checkpoints.restore(30, {"state": good.state, "best": None})
     assert int(state["state"].step) == 30
     assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(state))
+    # What led to it is on record.
+    lines = (tmp_path / "bad.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 38))
     # Starting again runs into the same step, and says the same.
     with pytest.raises(DivergedError, match="diverged at step 37"):
         run(100, "bad")

@@ -162,8 +162,20 @@ def test_metrics_of_something_else_are_refused(run, problem, loss_fn, key, tmp_p
     source = ArraySource(problem.arrays, 8, key=key)
     path = tmp_path / "metrics.jsonl"
     path.write_text("not json\n")
-    with pytest.raises(FileExistsError, match=r"expected a new metrics file"):
-        fit(problem.model, loss_fn, source, optax.sgd(0.1), key=key, steps=3, metrics_path=path)
+    # Neither without checkpoints nor with a new folder for them, from which nothing can be resumed.
+    for checkpoint in (None, tmp_path / "run"):
+        with pytest.raises(FileExistsError, match=r"expected a new metrics file"):
+            fit(
+                problem.model,
+                loss_fn,
+                source,
+                optax.sgd(0.1),
+                key=key,
+                steps=3,
+                metrics_path=path,
+                checkpoint=checkpoint,
+            )
+    (tmp_path / "run").mkdir()
     with pytest.raises(ValueError, match=r"one JSON object with a step a line"):
         fit(
             problem.model,

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxsci.training import init_state, make_train_step
+from jaxsci.training import GeneratedSource, init_state, make_train_step
 
 
 def test_step_is_pure(problem, loss_fn, key):
@@ -70,10 +70,22 @@ def test_keys_differ_by_step_and_by_micro_batch(problem, key):
     # The mean over two micro-batches is the mean of two draws from keys folded twice.
     batch = jax.tree.map(lambda a: a[:22], problem.arrays)
     _, both = make_train_step(noise, optimizer, micro_batches=2)(state, batch, key)
-    step_key = jax.random.fold_in(key, 2)
+    step_key = jax.random.fold_in(jax.random.fold_in(key, 2**32 - 1), 2)
     draws = [jax.random.normal(jax.random.fold_in(step_key, i)) for i in range(2)]
     assert draws[0] != draws[1]
     np.testing.assert_allclose(both["noise"], (draws[0] + draws[1]) / 2, rtol=1e-6)
+
+
+def test_a_source_of_the_same_key_draws_other_numbers(problem, key):
+    def noise(model, batch, key):
+        return 0.0 * jnp.sum(model.b), {"loss's": jax.random.normal(key), "data's": batch}
+
+    source = GeneratedSource(lambda key: jax.random.normal(jax.random.fold_in(key, 0)), key=key)
+    optimizer = optax.sgd(0.0)
+    state, step = init_state(problem.model, optimizer), make_train_step(noise, optimizer)
+    for position in range(3):
+        state, drawn = step(state, source.batch(position), key)
+        assert drawn["loss's"] != drawn["data's"]
 
 
 @pytest.mark.usefixtures("x64")

@@ -1,6 +1,7 @@
 """Plans of cuboids: cutting and joining, regions, padding, the index of the position bias, named patterns."""
 
 import itertools
+import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +86,12 @@ def test_index_of_clipped_cuboids_is_the_middle_of_the_full_one(clipped):
 
 
 SHAPE = (10, 12, 16)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (5, 7, 3)])
+def test_axial_attention_has_as_many_scores_as_tokens_times_the_three_lengths(shape):
+    plans = [CuboidPlan(shape, cuboid) for cuboid in self_pattern("axial", shape)]
+    assert sum(plan.count * plan.volume**2 for plan in plans) == math.prod(shape) * sum(shape)
 
 
 @pytest.mark.parametrize(

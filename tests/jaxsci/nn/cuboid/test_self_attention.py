@@ -11,6 +11,7 @@ import pytest
 
 from jaxsci.nn import Cuboid, CuboidPlan, CuboidSelfAttention
 from jaxsci.nn.cuboid.attend import combine, part
+from jaxsci.nn.cuboid.chunks import chunk_count
 from jaxsci.nn.cuboid.fused import fused, has_fused
 from jaxsci.nn.dropout import Dropout
 
@@ -80,6 +81,20 @@ def test_equals_the_multi_head_attention_of_torch():
 
 
 OPTIONS = {"vectors": True, "separate": True, "vector_attention": True}
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "tokens", "chunks"),
+    [
+        ("cpu", 1000, 64, 50),  # 64,000 tokens, of which 1024 fill the cache
+        ("gpu", 1000, 64, 1),  # four million scores
+        ("gpu", 1000, 1000, 20),  # a billion, of which 2^26 are a fifteenth
+        ("gpu", 1, 10**5, 1),  # a cuboid is never cut
+    ],
+)
+def test_chunks_bound_what_lies_in_between(device, count, tokens, chunks, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
+    assert chunk_count(count, tokens, 64, None) == chunks
 
 
 @pytest.mark.slow
