@@ -31,8 +31,8 @@ def chunk_count(count: int, tokens: int, width: int, chunk: int | None) -> int:
         count: number of cuboids.
         tokens: tokens of a cuboid.
         width: channels of a token.
-        chunk: tokens of a chunk; None for what suits the device: the cache of a CPU, elsewhere as many as have a
-            quarter of a GB of scores a head.
+        chunk: tokens of a chunk; None for what suits the device: the cache of a CPU, elsewhere as many as
+            have a quarter of a GB of scores a head.
     """
     if chunk is None:
         chunk = CACHED // width if jax.default_backend() == "cpu" else _SCORES // tokens
