@@ -3,8 +3,8 @@ r"""Stacks of cuboid attention and feed-forward layers, each added to its input.
     x ← x + Attention_i(x),    x ← x + FeedForward_i(x),        i over the cuboids of a pattern
 
 Both act cuboid by cuboid, so a chunk of cuboids passes through both before the next one is touched. The layers
-are unrolled: for the up to four equal stacks of the published models, a scan over stacked weights neither trains
-nor compiles much faster on a CPU (`experiments/speed/stacks.py`), and every layer stays a leaf of its own.
+are unrolled: for the up to four equal stacks of the published models, a scan over stacked weights neither
+trains nor compiles much faster on a CPU (`experiments/speed/stacks.py`), and each layer is a leaf of its own.
 
 Reference: Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, figure 2.
 """
