@@ -6,7 +6,8 @@ r"""Any forecaster, with its quantiles moved as far as its own past errors say.
 The scores are those of forecasts for the last dates of the training data, by the same forecaster fitted before
 them; it is then fitted to all. For exchangeable scores a target lies at or below its upper quantile with
 probability q at least, and less than q + 1/(n + 1). Scores of successive dates are not exchangeable, so over
-time that holds as far as the errors stay as they were.
+time that holds as far as the errors stay as they were. Forecasts whose quantiles meet, as of a series that never
+changed, have no width to measure errors by: they count for nothing and stay as they are.
 
 One thing is learned of those last dates before they are forecast, unlike in `cross_validate`: the means, scales
 and categories of covariates are those of all training data, in both fits. Of the targets nothing is.
@@ -61,9 +62,12 @@ class Conformal(Wrapper):
             )
         grid = self._fitted(panel.until(int(columns[0]))).forecast(panel, columns)
         targets, known = grid.targets
-        scores = (targets[..., None] - grid.values) / _width(grid.values)
+        width = _width(grid.values)
+        # One such score, divided by nothing, would widen the quantiles of all other series.
+        counted = known & (width[..., 0] > 0)
+        scores = (targets[..., None] - grid.values) / np.where(width > 0, width, 1.0)
         self._moves = np.stack(
-            [self._move(scores[:, :, h][known[:, :, h]], h + 1) for h in range(self.horizon)]
+            [self._move(scores[:, :, h][counted[:, :, h]], h + 1) for h in range(self.horizon)]
         )
         self.forecaster = self._fitted(panel)
 
@@ -84,7 +88,7 @@ class Conformal(Wrapper):
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         values = self.forecaster.forecast(panel, columns).values
-        # Each quantile is moved by itself; sorting keeps them from crossing and worsens no coverage.
+        # Each quantile is moved by itself; sorting keeps them from crossing, and the outer two cover no less.
         return np.sort(values + self._moves * _width(values), axis=-1)
 
     def _options(self) -> dict[str, Any]:
@@ -106,6 +110,6 @@ class Conformal(Wrapper):
 
 
 def _width(values: np.ndarray) -> np.ndarray:
-    """Distance of the outer quantiles, ``(series, dates, horizon, 1)``; positive where they meet, too."""
+    """Distance of the outer quantiles, ``(series, dates, horizon, 1)``; 0 where they meet, to round-off."""
     width = values[..., -1:] - values[..., :1]
-    return np.maximum(width, 1e-6 * (np.abs(values).max(-1, keepdims=True) + 1))
+    return np.where(width > 1e-6 * np.abs(values).max(-1, keepdims=True), width, 0.0)

@@ -37,6 +37,24 @@ def test_coverage_is_what_was_asked_for():
     np.testing.assert_allclose(calibrated, LEVELS, atol=0.015)
 
 
+def test_series_that_never_changed_do_not_widen_the_others():
+    """Ten of fifty are 3 up to a last value of 8: no interval of theirs has a width before that."""
+    levels = (0.01, 0.5, 0.99)
+    frame = noise(40, 60)
+    still = noise(10, 60).assign(y=3.0).assign(unique_id=lambda f: f["unique_id"] + 40)
+    still.loc[still["ds"] == 59, "y"] = 8.0
+    naive = SeasonalNaive(horizon=3, quantiles=levels)
+    alone, together = (
+        Conformal(naive, windows=20).fit(f).predict(f).query("unique_id < 40")
+        for f in (frame, pd.concat([frame, still]))
+    )
+    pd.testing.assert_frame_equal(alone, together.reset_index(drop=True))
+    # Neither do they depend on the unit.
+    scaled = frame.assign(y=1e-9 * frame["y"])
+    made = Conformal(naive, windows=20).fit(scaled).predict(scaled)
+    np.testing.assert_allclose(made["0.99"], 1e-9 * alone["0.99"], rtol=1e-9)
+
+
 def test_quantiles_do_not_cross_and_are_saved(tmp_path):
     frame = noise(20, 40)
     made = Conformal(Drift(horizon=3, quantiles=LEVELS), windows=10).fit(frame)
