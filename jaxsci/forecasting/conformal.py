@@ -6,8 +6,8 @@ r"""Any forecaster, with its quantiles moved as far as its own past errors say.
 The scores are those of forecasts for the last dates of the training data, by the same forecaster fitted before
 them; it is then fitted to all. For exchangeable scores a target lies at or below its upper quantile with
 probability q at least, and less than q + 1/(n + 1). Scores of successive dates are not exchangeable, so over
-time that holds as far as the errors stay as they were. Forecasts whose quantiles meet, as of a series that never
-changed, have no width to measure errors by: they count for nothing and stay as they are.
+time that holds as far as the errors stay as they were. Forecasts whose quantiles meet, as of a series that
+never changed, have no width to measure errors by: they count for nothing and stay as they are.
 
 One thing is learned of those last dates before they are forecast, unlike in `cross_validate`: the means, scales
 and categories of covariates are those of all training data, in both fits. Of the targets nothing is.
