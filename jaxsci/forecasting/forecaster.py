@@ -230,7 +230,9 @@ class Forecaster(abc.ABC):
     def backtest(self, frame: Any, dates: int) -> ForecastGrid:
         """Forecasts made at each of the last `dates` dates of every series, as one grid.
 
-        The forecaster is used as it is: targets before its own training's end were seen by it.
+        The forecaster is used as it is: targets before its own training's end were seen by it. What is to be
+        known ahead is at its mean beyond the frame, which the last dates' forecasts reach; append rows without
+        `y` to give it.
         """
         if isinstance(frame, SeriesStore):
             raise TypeError(
