@@ -82,7 +82,8 @@ class Conformal(Wrapper):
         if min(ranks) < 1 or max(ranks) > n:
             raise ValueError(
                 f"Conformal expected enough targets to count its outer quantiles {self.quantiles[0]:g} and "
-                f"{self.quantiles[-1]:g}, got {n} at horizon {horizon}; ask for more windows."
+                f"{self.quantiles[-1]:g}, got {n} at horizon {horizon}; ask for more windows, or for another "
+                "forecaster if its quantiles meet, which leaves no width to measure errors by."
             )
         return scores[np.asarray(ranks) - 1, np.arange(len(ranks))]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from .._checks import whole
 from .panel import DATE, ID, TARGET, Panel
 
 CUTOFF = "cutoff"
@@ -87,9 +88,10 @@ class ForecastGrid:
         """Each forecast averaged with the earlier ones of its target, of up to `dates` creation dates in all.
 
         Raises:
-            ValueError: creation dates that are not consecutive.
+            ValueError: creation dates that are not consecutive, or no whole number of them.
         """
         self._consecutive("ensemble")
+        dates = whole("ForecastGrid.ensemble", "dates", dates)
         total, count = self.values.copy(), np.ones(self.values.shape[1:3])
         for back in range(1, min(dates, self.horizon, len(self.columns))):
             total[:, back:, :-back] += self.values[:, :-back, back:]

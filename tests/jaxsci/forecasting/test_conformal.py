@@ -49,6 +49,8 @@ def test_series_that_never_changed_do_not_widen_the_others():
         for f in (frame, pd.concat([frame, still]))
     )
     pd.testing.assert_frame_equal(alone, together.reset_index(drop=True))
+    with pytest.raises(ValueError, match=r"got 0 at horizon 1; .* if its quantiles meet"):
+        Conformal(naive, windows=20).fit(still.assign(y=3.0))
     # Neither do they depend on the unit.
     scaled = frame.assign(y=1e-9 * frame["y"])
     made = Conformal(naive, windows=20).fit(scaled).predict(scaled)

@@ -49,6 +49,8 @@ def test_the_ensemble_is_the_mean_over_creation_dates_of_a_target(panel):
     lead = grid_of(panel, columns, lambda i, t, h, q: h).ensemble(2).values[0, :, :, 0]
     np.testing.assert_allclose(lead[0], [1, 2, 3])  # nothing was made before
     np.testing.assert_allclose(lead[3], [1.5, 2.5, 3])  # the last horizon has no earlier forecast
+    with pytest.raises(ValueError, match="dates to be a whole number >= 1, got 0"):
+        same.ensemble(0)
 
 
 def test_paths_follow_one_target(panel):
