@@ -4,9 +4,10 @@
 
 prints the targets (of one series, creation date and horizon each) that training works on per second, for each
 network and, with the interpreter of an environment that has neuralforecast, for its MLP and LSTM, in batches of
-as many windows; then the seconds of a backtest of 400 series over 200 dates. Recurrent networks have equal
-widths. Our MLP of that width is the larger one, by far, so that one with about as many parameters as theirs is
-measured too. Compilation and the first steps are left out on both sides.
+as many windows, in turns: medians of three each, and of the ratios of neighbours. Then the seconds of a
+backtest of 400 series over 200 dates. Recurrent networks have equal widths. Our MLP of that width is the larger
+one, by far, so that one with about as many parameters as theirs is measured too. Compilation and the first
+steps are left out on both sides.
 """
 
 import json
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ NARROW = 9
 CASES = ((MLP, NARROW), (MLP, WIDTH), (MQRNN, WIDTH), (MQCNN, WIDTH), (MQTransformer, WIDTH))
 PEERS = (("MLP", CASES[:2]), ("LSTM", CASES[2:3]))
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
-STEPS = 60
+STEPS, TURNS = 60, 3
 SCRIPT = Path(__file__).parents[1] / "mq_forecaster/scripts/neuralforecast_pace.py"
 
 
@@ -58,43 +60,26 @@ def main(peers: str = "") -> None:
         "batch_size": BATCH,
         "forks": FORKS,
     }
-    ours = {}
-    for make, width in CASES:
-        forecaster = make(**options, width=width)
-        seconds, targets = training_pace(forecaster, frame, STEPS)
-        ours[make, width] = targets / seconds
-        name, size = f"{make.__name__}, width {width}", parameters(forecaster.network)
-        print(
-            f"{name:24s} {size:9,} parameters {ours[make, width]:12,.0f} targets a second",
-            flush=True,
-        )
-    for name, against in PEERS if peers else ():
-        job = {
-            "model": name,
-            "horizon": HORIZON,
-            "levels": LEVELS,
-            "width": WIDTH,
-            "input": 2 * SEASON,
-            "series": SERIES,
-            "length": LENGTH,
-            "season": SEASON,
-            "batch": BATCH,
-            "windows": BATCH * FORKS,
-            "steps": STEPS,
-        }
-        done = subprocess.run(
-            [peers, str(SCRIPT)], input=json.dumps(job), capture_output=True, text=True, check=False
-        )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("peer ")]
-        if not lines:
-            sys.exit(f"{name} of neuralforecast did not run:\n{done.stderr[-2000:]}")
-        peer = json.loads(lines[-1].removeprefix("peer "))
-        name, rate = f"neuralforecast {name}", peer["rate"]
-        print(
-            f"{name:24s} {peer['parameters']:9,} parameters {rate:12,.0f} targets a second; ours over it "
-            + " and ".join(f"{ours[case] / rate:.2f}" for case in against),
-            flush=True,
-        )
+    rivals = {case: name for name, cases in PEERS for case in cases if peers}
+    rates, theirs = {case: [] for case in CASES}, {name: [] for name, _ in PEERS}
+    for _ in range(TURNS if peers else 1):
+        for make, width in CASES:
+            forecaster = make(**options, width=width)
+            seconds, targets = training_pace(forecaster, frame, STEPS)
+            rates[make, width].append((targets / seconds, parameters(forecaster.network)))
+        for name, _ in PEERS if peers else ():
+            theirs[name].append(_peer(peers, name))
+    for (make, width), values in rates.items():
+        line = _line(f"{make.__name__}, width {width}", values)
+        if name := rivals.get((make, width)):
+            ratio = median(
+                mine / yours for (mine, _), (yours, _) in zip(values, theirs[name], strict=True)
+            )
+            line += f"; over neuralforecast's {ratio:.2f}"
+        print(line, flush=True)
+    for name, values in theirs.items():
+        if values:
+            print(_line(f"neuralforecast {name}", values), flush=True)
     forecaster = MQCNN(**options, width=WIDTH).fit(frame)
     times = []
     for _ in range(3):
@@ -105,6 +90,40 @@ def main(peers: str = "") -> None:
     print(
         f"backtest of {SERIES} series over 200 dates {again:.2f} s; {first:.2f} s with compilation"
     )
+
+
+def _peer(interpreter: str, name: str) -> tuple[float, int]:
+    """Targets a second and parameters of a network of neuralforecast."""
+    job = {
+        "model": name,
+        "horizon": HORIZON,
+        "levels": LEVELS,
+        "width": WIDTH,
+        "input": 2 * SEASON,
+        "series": SERIES,
+        "length": LENGTH,
+        "season": SEASON,
+        "batch": BATCH,
+        "windows": BATCH * FORKS,
+        "steps": STEPS,
+    }
+    done = subprocess.run(
+        [interpreter, str(SCRIPT)],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("peer ")]
+    if not lines:
+        sys.exit(f"{name} of neuralforecast did not run:\n{done.stderr[-2000:]}")
+    peer = json.loads(lines[-1].removeprefix("peer "))
+    return peer["rate"], peer["parameters"]
+
+
+def _line(name: str, values: list[tuple[float, int]]) -> str:
+    rate = median(rate for rate, _ in values)
+    return f"{name:24s} {values[0][1]:9,} parameters {rate:12,.0f} targets a second"
 
 
 if __name__ == "__main__":

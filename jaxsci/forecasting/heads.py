@@ -26,7 +26,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from ..metrics.quantile_loss import pinball
+from ..metrics.quantile_loss import check_loss
 from .grid import check_levels
 
 # A Student-t variable of 2 degrees of freedom is larger than this with probability 5e-9; halved so often,
@@ -96,7 +96,7 @@ class FreeQuantiles(AbstractHead):
 
     def loss(self, raw, level, scale, target):
         """Mean pinball loss of the levels, over the scale."""
-        return pinball(raw, self.levels, (target - level) / scale).mean(-1)
+        return _mean_check_loss(_in_front(raw), self.levels, (target - level) / scale)
 
 
 class IncrementalQuantiles(AbstractHead):
@@ -118,11 +118,13 @@ class IncrementalQuantiles(AbstractHead):
 
     def quantiles(self, raw, level, scale):
         """See the base class."""
-        return level[..., None] + scale[..., None] * increasing(raw)
+        values = jnp.moveaxis(increasing(_in_front(raw)), 0, -1)
+        return level[..., None] + scale[..., None] * values
 
     def loss(self, raw, level, scale, target):
         """Mean pinball loss of the levels, over the scale."""
-        return pinball(increasing(raw), self.levels, (target - level) / scale).mean(-1)
+        values = increasing(_in_front(raw))
+        return _mean_check_loss(values, self.levels, (target - level) / scale)
 
 
 class QuantileFunction(AbstractHead):
@@ -156,18 +158,22 @@ class QuantileFunction(AbstractHead):
         self, raw: Float[Array, "*cells outputs"], levels: Sequence[float]
     ) -> Float[Array, "*cells quantiles"]:
         """Quantiles of z at any levels."""
-        values, tails = increasing(raw[..., :-2]), jax.nn.softplus(raw[..., -2:])
+        return jnp.moveaxis(self._at(_in_front(raw), levels), 0, -1)
+
+    def _at(self, raw, levels):
+        """As `at`, with outputs and quantiles along the first axis."""
+        values, tails = increasing(raw[:-2]), jax.nn.softplus(raw[-2:])
         knots, wanted = np.asarray(self.knots), np.asarray(levels, np.float64)
         # Weights of the knots in each level are numbers, not arrays of the program.
         inside = np.clip(wanted, knots[0], knots[-1])
         right = np.clip(np.searchsorted(knots, inside), 1, len(knots) - 1)
         share = (inside - knots[right - 1]) / (knots[right] - knots[right - 1])
-        share = jnp.asarray(share, raw.dtype)
-        line = (1 - share) * values[..., right - 1] + share * values[..., right]
+        share = _along_first(share, raw)
+        line = (1 - share) * values[right - 1] + share * values[right]
         # F⁻¹(q) = z_0 + τ ln(q/q_0) below the first knot, and its mirror image above the last.
-        below = jnp.asarray(np.log(np.minimum(wanted / knots[0], 1.0)), raw.dtype)
-        above = jnp.asarray(np.log(np.minimum((1 - wanted) / (1 - knots[-1]), 1.0)), raw.dtype)
-        return line + below * tails[..., :1] - above * tails[..., 1:]
+        below = _along_first(np.log(np.minimum(wanted / knots[0], 1.0)), raw)
+        above = _along_first(np.log(np.minimum((1 - wanted) / (1 - knots[-1]), 1.0)), raw)
+        return line + below * tails[:1] - above * tails[1:]
 
     def quantiles(self, raw, level, scale):
         """See the base class."""
@@ -176,7 +182,8 @@ class QuantileFunction(AbstractHead):
     def loss(self, raw, level, scale, target):
         """Mean pinball loss at the knots and in the tails, over the scale."""
         levels = (self.knots[0] / 2, *self.knots, (1 + self.knots[-1]) / 2)
-        return pinball(self.at(raw, levels), levels, (target - level) / scale).mean(-1)
+        values = self._at(_in_front(raw), levels)
+        return _mean_check_loss(values, levels, (target - level) / scale)
 
 
 class StudentT(AbstractHead):
@@ -275,14 +282,29 @@ class NegativeBinomial(AbstractHead):
         return -self.distribution(raw, level, scale).log_prob(target)
 
 
-def increasing(raw: Float[Array, "*cells outputs"]) -> Float[Array, "*cells outputs"]:
+def increasing(raw: Float[Array, "outputs *cells"]) -> Float[Array, "outputs *cells"]:
     """Numbers that increase: the middle one as it is, the others by positive steps away from it."""
-    middle = raw.shape[-1] // 2
-    steps = jax.nn.softplus(raw)
-    up = jnp.cumsum(steps[..., middle + 1 :], -1)
-    down = jnp.cumsum(steps[..., :middle][..., ::-1], -1)[..., ::-1]
-    centre = raw[..., middle : middle + 1]
-    return jnp.concatenate([centre - down, centre, centre + up], -1)
+    middle = raw.shape[0] // 2
+    centre = raw[middle : middle + 1]
+    up = jnp.cumsum(jax.nn.softplus(raw[middle + 1 :]), 0)
+    down = jnp.cumsum(jax.nn.softplus(raw[:middle])[::-1], 0)[::-1]
+    return jnp.concatenate([centre - down, centre, centre + up])
+
+
+def _in_front(raw: Float[Array, "*cells outputs"]) -> Float[Array, "outputs *cells"]:
+    # The compiler's loops run along the last axis: a few levels there would leave most of a register empty.
+    return jnp.moveaxis(raw, -1, 0)
+
+
+def _along_first(values: Sequence[float] | np.ndarray, like: Array) -> Array:
+    """One number for each entry of the first axis of an array."""
+    return jnp.asarray(values, like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _mean_check_loss(
+    values: Float[Array, "levels *cells"], levels: Sequence[float], z: Float[Array, "*cells"]
+) -> Float[Array, "*cells"]:
+    return check_loss(z - values, _along_first(levels, values)).mean(0)
 
 
 HEADS = {

@@ -135,9 +135,11 @@ class MQNetwork(eqx.Module):
         z = bounded((lags - level[..., None]) / scale[..., None])
         features = jnp.concatenate([features, z, known.astype(z.dtype)], -1)
         raw = linear(self.out, features)
-        logits = jnp.where(known, raw[..., self.head.outputs :], -jnp.inf)
+        # Lags in front: the compiler's loops run along the last axis, and those are few.
+        logits = jnp.moveaxis(jnp.where(known, raw[..., self.head.outputs :], -jnp.inf), -1, 0)
         # Relative to the level: a mixture of large numbers would lose digits.
-        location = level + (jax.nn.softmax(logits, -1) * (lags - level[..., None])).sum(-1)
+        away = jnp.moveaxis(lags, -1, 0) - level
+        location = level + (jax.nn.softmax(logits, 0) * away).sum(0)
         return raw[..., : self.head.outputs], location, jnp.broadcast_to(scale, location.shape)
 
     def __call__(self, series: Series, dates: int) -> Float[Array, "dates horizon quantiles"]:

@@ -122,6 +122,9 @@ def pinball(
     target: Float[Array, "*horizon"],
 ) -> Float[Array, "*horizon quantile"]:
     """ρ_q of every target and quantile, unchecked, for masks and weights of one's own."""
-    q = jnp.asarray(levels, predicted.dtype)
-    error = target[..., None] - predicted
-    return jnp.maximum(q * error, (q - 1) * error)
+    return check_loss(target[..., None] - predicted, jnp.asarray(levels, predicted.dtype))
+
+
+def check_loss(error: Float[Array, "..."], level: Float[Array, "..."]) -> Float[Array, "..."]:
+    """ρ_q(u) of errors u and levels q that broadcast against each other, unchecked."""
+    return jnp.maximum(level * error, (level - 1) * error)
