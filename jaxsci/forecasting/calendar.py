@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxsci._checks import whole
+
 Dates = np.ndarray
 
 # Harmonics of a cycle: two let a day or a week have two peaks of different height.
@@ -39,7 +41,7 @@ class DateFacts:
         Raises:
             ValueError: dates of another kind.
         """
-        _check_kind(dates)
+        check_kind(dates)
         lengths = groups.value_counts()
         longest = tuple(_ordered(dates.loc[groups == name]) for name in lengths.index[:_LONGEST])
         return cls(_ordered(dates), longest, lengths.size)
@@ -107,7 +109,7 @@ class Calendar:
             ValueError: a date that is not on the calendar.
         """
         counted = isinstance(self.spacing, int)
-        _check_kind(dates)
+        check_kind(dates)
         if counted != pd.api.types.is_integer_dtype(dates.dtype):
             raise ValueError(
                 "Calendar expected ds of the kind that was learned, "
@@ -189,7 +191,32 @@ class Calendar:
         return cls(int(start) if isinstance(spacing, int) else pd.Timestamp(start), spacing)
 
 
-def _check_kind(dates: pd.Series) -> None:
+def check_spacing(who: str, freq: Any) -> str | int | None:
+    """A spacing that dates can have, or None.
+
+    Raises:
+        TypeError: neither letters nor a number.
+        ValueError: letters that pandas does not know, or a number below one.
+    """
+    if freq is None or (isinstance(freq, int | np.integer) and not isinstance(freq, bool)):
+        return freq if freq is None else whole(who, "freq", freq)
+    if not isinstance(freq, str):
+        raise TypeError(
+            f"{who} expected freq as a pandas frequency in letters or a whole number, got {freq!r}; write 'D' "
+            "or 'h', for instance."
+        )
+    try:
+        pd.tseries.frequencies.to_offset(freq)
+    except ValueError as error:
+        raise ValueError(
+            f"{who} expected freq as a pandas frequency, got {freq!r}; write 'h', 'D', 'W', 'MS' or 'QS', for "
+            "instance, or leave it out to infer it."
+        ) from error
+    return freq
+
+
+def check_kind(dates: pd.Series) -> None:
+    """Refuse dates that are neither timestamps nor whole numbers."""
     if pd.api.types.is_integer_dtype(dates.dtype) or pd.api.types.is_datetime64_dtype(dates.dtype):
         return
     raise ValueError(
@@ -211,6 +238,13 @@ def _ordered(dates: pd.Series) -> pd.Series:
 def _inferred(facts: DateFacts) -> str:
     """The spacing of the longest series that has one."""
     every, *longest = (pd.DatetimeIndex(dates) for dates in (facts.every, *facts.longest))
+    if all(_spacing(line) is not None and _between(every, line) > line.size for line in longest):
+        raise ValueError(
+            "Calendar expected series whose dates have one spacing and one phase, got "
+            f"{_spacing(longest[0])!r} for one of the longest and dates of others between its own, as of weeks "
+            "that begin on other days; move them to the same dates, or, if dates are missing, name the spacing "
+            "of all when the forecaster is built, as in freq='D'."
+        )
     for line in (every, *longest):
         spacing = _spacing(line)
         if spacing is not None:
@@ -226,6 +260,11 @@ def _inferred(facts: DateFacts) -> str:
         "Calendar expected 3 dates in a row, of one of the longest series, whose spacing all others fit, got "
         f"none among {facts.series} series; name the spacing when the forecaster is built, as in freq='D'."
     )
+
+
+def _between(every: pd.DatetimeIndex, line: pd.DatetimeIndex) -> int:
+    """How many of all dates lie between the first and the last of a series."""
+    return int(np.sum((every >= line[0]) & (every <= line[-1])))
 
 
 def _spacing(line: pd.DatetimeIndex) -> str | None:

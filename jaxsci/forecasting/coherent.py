@@ -165,7 +165,15 @@ class Coherent(Wrapper):
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         order = self._order(panel)
-        values = np.asarray(self.forecaster.forecast(panel, columns).values, np.float64)
+        grid = self.forecaster.forecast(panel, columns)
+        if not grid.made.all():
+            row, date = np.argwhere(~grid.made)[0]
+            raise ValueError(
+                "Coherent expected forecasts of every series of its hierarchy, got none for "
+                f"{panel.ids[row]!r} at {panel.dates(np.asarray(columns))[row, date]}, where it has no known "
+                "target; begin later, or forecast with a model that learns from the others."
+            )
+        values = np.asarray(grid.values, np.float64)
         with jax.enable_x64(True):
             moved = np.asarray(self._moved(jnp.asarray(values[None, order])))[0]
         back = np.empty_like(values)

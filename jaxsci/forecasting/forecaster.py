@@ -25,8 +25,9 @@ from jaxtyping import PyTree
 from jaxsci._checks import whole
 from jaxsci.training import load_model, save_model
 
+from .calendar import check_spacing
 from .grid import ForecastGrid, check_levels
-from .panel import DATE, ID, TARGET, Panel, Schema, as_frame
+from .panel import DATE, ID, TARGET, Panel, Schema, as_frame, check_roles
 from .store import SeriesStore, write_store
 
 _FORMAT = 4
@@ -65,20 +66,14 @@ class Forecaster(abc.ABC):
     def __post_init__(self):
         who = type(self).__name__
         self.horizon = whole(who, "horizon", self.horizon)
-        self.quantiles = check_levels(who, self.quantiles)
         for name in ("season", "quantiles", "past", "future", "static"):
             if getattr(self, name) is None or (name == "season" and np.size(self.season) == 0):
                 raise TypeError(
                     f"{who} expected {name} to be given or left out, got {getattr(self, name)!r}; leave it out."
                 )
-        if self.freq is not None and not isinstance(self.freq, str | int | np.integer):
-            raise TypeError(
-                f"{who} expected freq as a pandas frequency in letters or a whole number, got "
-                f"{self.freq!r}; write "
-                "'D' or 'h', for instance."
-            )
-        self.freq = int(self.freq) if isinstance(self.freq, np.integer) else self.freq
-        seasons = (self.season,) if isinstance(self.season, int | np.integer) else self.season
+        self.quantiles = check_levels(who, self.quantiles)
+        self.freq = check_spacing(who, self.freq)
+        seasons = [self.season] if np.ndim(self.season) == 0 else list(np.asarray(self.season))
         seasons = tuple(sorted({whole(who, "season", s) for s in seasons}))
         self.season = seasons[0] if len(seasons) == 1 else seasons
         for role in ("past", "future", "static"):
@@ -88,6 +83,7 @@ class Forecaster(abc.ABC):
                     f"{who} expected {role} as a list of column names, got {names!r}; write [{names!r}]."
                 )
             setattr(self, role, tuple(names))
+        check_roles(who, (*self.past, *self.future, *self.static))
         self._learned: Schema | None = None
 
     @property
@@ -129,7 +125,9 @@ class Forecaster(abc.ABC):
             return self
         frame = as_frame(frame)
         schema = self._learn_schema(frame)
-        self._fit(schema.panel(frame))
+        panel = schema.panel(frame)
+        self._check_targets(panel)
+        self._fit(panel)
         self._set_schema(schema)
         return self
 
@@ -181,7 +179,7 @@ class Forecaster(abc.ABC):
         if isinstance(frame, SeriesStore):
             return self._predict_store(frame, future)
         panel = self.schema.panel(frame, future, ahead=True)
-        return self.forecast(panel, np.array([panel.length - 1])).to_frame()
+        return self._last(panel).to_frame()
 
     def cross_validate(
         self, frame: Any, *, windows: int = 1, step: int | None = None
@@ -198,7 +196,8 @@ class Forecaster(abc.ABC):
 
         Returns:
             A row for each series, creation date and horizon whose target is known: ``unique_id``, ``ds``,
-            ``cutoff`` (the creation date), ``y``, and the quantiles. The forecaster itself stays as it was.
+            ``cutoff`` (the creation date), ``y``, and the quantiles. A series that had not begun has no rows,
+            if the forecaster learns from no others. The forecaster itself stays as it was.
 
         Raises:
             ValueError: series that are too short for so many windows.
@@ -211,6 +210,7 @@ class Forecaster(abc.ABC):
         frame = as_frame(frame)
         schema = self._learn_schema(frame)
         panel = schema.panel(frame)
+        self._check_targets(panel)
         step = self.horizon if step is None else whole("cross_validate", "step", step)
         windows = whole("cross_validate", "windows", windows)
         last = panel.length - 1 - self.horizon
@@ -249,6 +249,8 @@ class Forecaster(abc.ABC):
 
     def forecast(self, panel: Panel, columns: np.ndarray) -> ForecastGrid:
         """Forecasts made at these columns of a panel; each sees what lies before it, and no more.
+
+        A series without a known target by then has NaN from a forecaster that learns from no others.
 
         Args:
             panel: series, as the schema makes them of a frame.
@@ -323,6 +325,18 @@ class Forecaster(abc.ABC):
         """Take over what was learned of the columns."""
         self._learned = schema
 
+    def _check_targets(self, panel: Panel) -> None:
+        """Refuse targets that contradict the options."""
+        negative = panel.observed & (panel.y < 0)
+        if self.nonnegative and negative.any():
+            row, column = np.argwhere(negative)[0]
+            raise ValueError(
+                f"{type(self).__name__} expected targets of zero or more with nonnegative=True, got "
+                f"{panel.y[row, column]:g} in series {panel.ids[row]!r} at "
+                f"{panel.dates(np.array([column]))[row, 0]} and {negative.sum()} such values; set them to "
+                "zero or NaN, or leave nonnegative out."
+            )
+
     @abc.abstractmethod
     def _fit(self, panel: Panel) -> None:
         """Learn from a panel."""
@@ -374,6 +388,19 @@ class Forecaster(abc.ABC):
             freq=self.freq,
         )
 
+    def _last(self, panel: Panel) -> ForecastGrid:
+        """Forecasts after the last known target, of every series."""
+        self._check_targets(panel)
+        grid = self.forecast(panel, np.array([panel.length - 1]))
+        if not grid.made.all():
+            name = panel.ids[int(grid.made[:, 0].argmin())]
+            raise ValueError(
+                f"{type(self).__name__} expected at least one known target in every series, got none in "
+                f"{name!r}; forecast new series with a model that learns from the others, such as MQCNN, or "
+                "leave them out."
+            )
+        return grid
+
     def _predict_store(self, store: SeriesStore, future: Any) -> pd.DataFrame:
         if future is not None:
             raise ValueError(
@@ -385,7 +412,7 @@ class Forecaster(abc.ABC):
                 "write it with the fitted forecaster."
             )
         store.check_ahead()
-        parts = [self.forecast(p, np.array([p.length - 1])).to_frame() for p in store]
+        parts = [self._last(panel).to_frame() for panel in store]
         return pd.concat(parts).sort_values([ID, DATE], ignore_index=True)
 
     def _check_store(self, store: SeriesStore) -> None:

@@ -30,7 +30,8 @@ class ForecastGrid:
         panel: the series.
         columns: columns of the panel at which forecasts were made, increasing, ``(dates,)``.
         levels: the quantiles' levels, ``(quantiles,)``.
-        values: ``(series, dates, horizon, quantiles)``.
+        values: ``(series, dates, horizon, quantiles)``; NaN where a series had not begun and nothing could be
+            said of it.
     """
 
     panel: Panel
@@ -52,12 +53,20 @@ class ForecastGrid:
         return self.panel.horizon
 
     @property
+    def made(self) -> np.ndarray:
+        """Where forecasts were made, ``(series, dates)``."""
+        return np.asarray(~np.isnan(self.values).any((2, 3)))
+
+    @property
     def targets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Targets y[t + h], and where they are known, both ``(series, dates, horizon)``; zero where not."""
+        """Targets y[t + h], and where they are known and forecast, both ``(series, dates, horizon)``.
+
+        They are zero where not.
+        """
         ahead = self._ahead()
         inside = ahead < self.panel.length
         column = np.minimum(ahead, self.panel.length - 1)
-        known = self.panel.observed[:, column] & inside
+        known = self.panel.observed[:, column] & inside & self.made[..., None]
         return np.where(known, self.panel.y[:, column], 0.0), known
 
     def to_frame(self, *, cutoffs: bool = False) -> pd.DataFrame:
@@ -92,11 +101,14 @@ class ForecastGrid:
         """
         self._consecutive("ensemble")
         dates = whole("ForecastGrid.ensemble", "dates", dates)
-        total, count = self.values.copy(), np.ones(self.values.shape[1:3])
+        made = np.broadcast_to(self.made[..., None], self.values.shape[:3]).astype(float)
+        values = np.nan_to_num(self.values)
+        total, count = values.copy(), made.copy()
         for back in range(1, min(dates, self.horizon, len(self.columns))):
-            total[:, back:, :-back] += self.values[:, :-back, back:]
-            count[back:, :-back] += 1
-        return replace(self, values=total / count[..., None])
+            total[:, back:, :-back] += values[:, :-back, back:]
+            count[:, back:, :-back] += made[:, :-back, back:]
+        # Where none was made, none is.
+        return replace(self, values=total / np.where(made > 0, count, np.nan)[..., None])
 
     def path(self, level: float) -> np.ndarray:
         """Successive forecasts of each target, ``(series, targets, horizon)``, the earliest (h = H) first.
@@ -140,6 +152,11 @@ def quantile_name(level: float) -> str:
 
 def check_levels(who: str, levels: Sequence[float]) -> tuple[float, ...]:
     """Levels of quantiles as increasing numbers between 0 and 1."""
+    if isinstance(levels, str) or np.ndim(levels) != 1:
+        raise TypeError(
+            f"{who} expected quantiles as a sequence of levels, got {levels!r}; write (0.1, 0.5, 0.9), for "
+            "instance."
+        )
     values = tuple(float(q) for q in levels)
     if not values or not all(0 < q < 1 for q in values) or sorted(set(values)) != list(values):
         raise ValueError(

@@ -36,19 +36,12 @@ class LocalForecaster(Forecaster):
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         shape = (len(panel.ids), len(columns), self.horizon, len(self.quantiles))
-        values = np.empty(shape)
-        for i, name in enumerate(panel.ids):
+        values = np.full(shape, np.nan)
+        for i in range(len(panel.ids)):
             for k, column in enumerate(columns):
                 y, observed = panel.history(i, int(column))
-                if not observed.any():
-                    raise ValueError(
-                        f"{type(self).__name__} expected at least one known target in every "
-                        "series, got none in "
-                        f"{name!r} up to {panel.dates(np.array([column]))[i, 0]}; forecast new "
-                        "series with a model that learns from the others, such as MQCNN, or leave "
-                        "them out."
-                    )
-                values[i, k] = self._local(y, observed)
+                if observed.any():
+                    values[i, k] = self._local(y, observed)
         return values
 
     @abc.abstractmethod

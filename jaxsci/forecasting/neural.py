@@ -182,6 +182,7 @@ class NeuralForecaster(Forecaster):
         )
 
     def _check_targets(self, panel: Panel) -> None:
+        super()._check_targets(panel)
         if self.head != "negative-binomial":
             return
         known = panel.y[panel.observed]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..data._extras import extra
-from .calendar import Calendar, DateFacts
+from .calendar import Calendar, DateFacts, check_kind
 from .columns import Column, ColumnFacts, encode, learn_columns
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
@@ -134,11 +134,7 @@ class Schema:
             ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due.
         """
         names = (*past, *future, *static)
-        if len(set(names)) < len(names) or {ID, DATE, TARGET} & set(names):
-            raise ValueError(
-                f"Schema expected each covariate once in past, future or static, got {names}; a column has "
-                "one role, and unique_id, ds and y have theirs."
-            )
+        check_roles("Schema", names)
         facts: dict[str, ColumnFacts] = {}
         dates: DateFacts | None = None
         known_rows = rows = 0
@@ -209,11 +205,13 @@ class Schema:
                 given = np.asarray(frame[column_ahead.name].notna(), bool)
                 known = np.logical_and(known, spread(given, length + self.horizon, everywhere))
         if ahead and self.future and not known[:, length:].all():
-            missing = ids[int(known[:, length:].all(1).argmin())]
+            lacking = np.logical_not(known[:, length:])
+            row, date = np.argwhere(lacking)[0]
             raise ValueError(
                 f"predict expected the covariates {[c.name for c in self.future]} for {self.horizon} dates "
-                f"after the last known target of each series, got fewer for {missing!r}; add "
-                "those rows, with y missing, or pass them as future=."
+                f"after the last known target of each series, got {lacking[row].sum()} of them missing for "
+                f"{ids[row]!r}, the first at {self.calendar.dates(np.array([ends[row] + 1 + date]))[0]}, and "
+                f"{lacking.any(1).sum()} such series; add those rows, with y missing, or pass them as future=."
             )
         dates = ends[:, None] - (length - 1) + np.arange(length + self.horizon)
         cycles = self.calendar.features(dates, self.seasons)
@@ -282,6 +280,15 @@ class Schema:
         )
 
 
+def check_roles(who: str, names: Sequence[str]) -> None:
+    """Refuse covariates, of all roles together, that have two roles."""
+    if len(set(names)) < len(names) or {ID, DATE, TARGET} & set(names):
+        raise ValueError(
+            f"{who} expected each covariate once in past, future or static, got {tuple(names)}; a column has "
+            "one role, and unique_id, ds and y have theirs."
+        )
+
+
 def as_frame(frame: Any) -> pd.DataFrame:
     """A pandas frame from one, from a polars frame, or from the path of a parquet file.
 
@@ -337,6 +344,8 @@ def _check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
             raise ValueError(
                 f"jaxsci.forecasting expected {name} in every row, got {absent} missing; drop those rows."
             )
+    dates: Any = frame[DATE]
+    check_kind(dates)
     repeated = frame.duplicated([ID, DATE])
     if repeated.any():
         row = frame[repeated].iloc[0]
@@ -368,9 +377,21 @@ def _joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.D
             "predict expected future rows of the frame's series, got "
             f"{sorted(map(str, strangers))[:3]} too; give a new series one row in the frame, with y missing."
         )
-    # A date in both frames keeps what the frame says, and gets from the other what the frame has not.
     ahead = future.loc[:, [ID, DATE, *names]].set_index([ID, DATE])
-    return frame.set_index([ID, DATE]).combine_first(ahead).reset_index()
+    rows = frame.set_index([ID, DATE])
+    both = rows.index.intersection(ahead.index)
+    for name in names:
+        one, other = rows.loc[both, name], ahead.loc[both, name]
+        apart = (one.notna() & other.notna() & (one != other)).to_numpy(bool)
+        if apart.any():
+            series, date = both[apart][0]
+            raise ValueError(
+                f"predict expected future rows that agree with the frame's, got {one[apart].iloc[0]!r} and "
+                f"{other[apart].iloc[0]!r} in column {name!r} of series {series!r} at {date}; pass the dates "
+                "after the last known target only, or correct one of them."
+            )
+    # A date in both frames gets from the other what the frame has not.
+    return rows.combine_first(ahead).reset_index()
 
 
 def _first_known(

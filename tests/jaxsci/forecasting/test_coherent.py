@@ -47,6 +47,14 @@ def sales(hierarchy):
     return pd.concat(parts[::-1], ignore_index=True)
 
 
+def test_a_series_that_has_not_begun_has_no_sum(sales, hierarchy):
+    late = sales[(sales.unique_id != hierarchy.ids[-1]) | (sales.ds > 40)]
+    coherent = Coherent(SeasonalNaive(**OPTIONS), hierarchy).fit(late)
+    assert gap(coherent.predict(late), hierarchy) < 1e-9
+    with pytest.raises(ValueError, match=rf"got none for {hierarchy.ids[-1]!r} at 39"):
+        coherent.backtest(late, 21)
+
+
 def aligned(inner, panel, network, dates):
     return AlignedSource(forks=inner.source(panel, network, key=jax.random.key(1)), dates=dates)
 

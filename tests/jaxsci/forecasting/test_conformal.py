@@ -37,6 +37,31 @@ def test_coverage_is_what_was_asked_for():
     np.testing.assert_allclose(calibrated, LEVELS, atol=0.015)
 
 
+class Fixed(Drift):
+    """Quantiles that do not look at the series."""
+
+    def _local(self, y, observed):
+        return np.array([[-1.0, 1.0]])
+
+
+def test_few_scores_suffice():
+    """Of ten scores the upper quantile at 0.9 is the 10th, as ⌈11 · 0.9⌉, and the lower one the 1st.
+
+    A target is then below it with probability 10/11; the 9th, ⌈10 · 0.9⌉, would be passed too often, by 2/11.
+    """
+    forecaster = Conformal(Fixed(horizon=1, quantiles=(0.1, 0.9)), windows=10)
+    rng = np.random.default_rng(0)
+    below, above = 0, 0
+    for _ in range(400):
+        y = rng.normal(size=12)
+        frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(12), "y": y})
+        low, high = forecaster.fit(frame.iloc[:11]).predict(frame.iloc[:11])[["0.1", "0.9"]].iloc[0]
+        assert (low, high) == pytest.approx((y[1:11].min(), y[1:11].max()))
+        below, above = below + (y[11] < low), above + (y[11] > high)
+    # 400 draws of probability 1/11 have a standard deviation of 0.0144; 2/11 is six of them off.
+    np.testing.assert_allclose([below / 400, above / 400], 1 / 11, atol=3 * 0.0144)
+
+
 def test_series_that_never_changed_do_not_widen_the_others():
     """Ten of fifty are 3 up to a last value of 8: no interval of theirs has a width before that."""
     levels = (0.01, 0.5, 0.99)

@@ -187,6 +187,22 @@ def test_local_forecasters_refuse_series_without_history(frame):
         make(SeasonalNaive).fit(both).predict(both)
 
 
+def test_a_series_that_had_not_begun_has_no_local_forecast_then(frame):
+    """The others have theirs, and an ensemble is of those that were made."""
+    late = frame[(frame.unique_id != "series 1") | (frame.ds >= "2021-02-19")]
+    naive = make(SeasonalNaive).fit(late)
+    made = naive.cross_validate(late, windows=2, step=4)
+    assert made.unique_id.value_counts().sort_index().tolist() == [6, 3, 6, 6]
+    assert np.isfinite(made["0.5"]).all()
+    grid = naive.backtest(late, 6)
+    np.testing.assert_array_equal(grid.made[1], [False, False, True, True, True, True])
+    assert not grid.targets[1][1, :2].any()
+    mean = grid.ensemble(2)
+    np.testing.assert_array_equal(mean.made, grid.made)
+    np.testing.assert_array_equal(mean.values[1, 2], grid.values[1, 2])
+    assert np.isnan(mean.values[1, 1]).all()
+
+
 @pytest.mark.slow
 def test_training_again_gives_the_same_and_cross_validation_changes_nothing(frame):
     forecaster = make(MQCNN).fit(frame)
@@ -235,11 +251,21 @@ def test_intervals_of_the_naive_forecast_hold_what_they_say():
 
 
 def test_nonnegative_forecasts(frame):
-    low = frame.assign(y=frame.y - 1e4)
-    plain = make(SeasonalNaive).fit(low).predict(low)["0.1"]
-    forecast = make(SeasonalNaive, nonnegative=True).fit(low).predict(low)["0.1"]
+    counts = frame.assign(y=np.arange(len(frame)) % 5 // 4)
+    plain = make(SeasonalNaive).fit(counts).predict(counts)["0.1"]
+    forecast = make(SeasonalNaive, nonnegative=True).fit(counts).predict(counts)["0.1"]
     assert (plain < 0).any()
     np.testing.assert_array_equal(forecast, np.maximum(plain, 0))
+
+
+@pytest.mark.parametrize("kind", [SeasonalNaive, MLP])
+def test_negative_targets_contradict_nonnegative(kind, frame):
+    returned = frame.assign(y=frame.y.where(frame.index != 7, -2.0))
+    forecaster = make(kind, nonnegative=True)
+    message = r"zero or more with nonnegative=True, got -2 in series 'series 0' at 2021-01-08"
+    for call in (forecaster.fit, forecaster.cross_validate):
+        with pytest.raises(ValueError, match=message):
+            call(returned)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +277,10 @@ def test_nonnegative_forecasts(frame):
         ({"season": 0}, "season to be a whole number"),
         ({"head": "gauss"}, "a head of"),
         ({"half_life": -1.0}, "a positive half_life"),
+        ({"freq": "daily"}, "freq as a pandas frequency, got 'daily'"),
+        ({"freq": 0}, "freq to be a whole number >= 1"),
+        ({"past": ["size"], "static": ["size"]}, "each covariate once"),
+        ({"past": ["y"]}, "each covariate once"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -271,6 +301,7 @@ def test_wrong_options_are_refused(options, message):
         (MQTransformer, {"positions": 0}, "positions to be a whole number >= 1, got 0"),
         (MQCNN, {"kernel": 0}, "kernel to be a whole number >= 1, got 0"),
         (MQCNN, {"dilations": ()}, r"at least one layer, got dilations=\(\)"),
+        (MLP, {"season": 7.0}, r"season to be a whole number >= 1, got 7\.0"),
         (MLP, {"width": 1}, "width to be a whole number >= 2, got 1"),
         (MLP, {"seed": 0.5}, r"seed to be a whole number >= 0, got 0\.5"),
         (MLP, {"learning_rate": 0.0}, "a positive, finite learning_rate"),
@@ -326,6 +357,22 @@ def test_a_save_that_fails_leaves_what_was_there(frame, tmp_path, monkeypatch):
         other.save(tmp_path / "notes", overwrite=True)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantiles": None}, "quantiles to be given or left out"),
+        ({"quantiles": 0.5}, r"quantiles as a sequence of levels, got 0\.5"),
+        ({"quantiles": "0.5"}, "quantiles as a sequence of levels, got '0.5'"),
+        ({"season": None}, "season to be given or left out"),
+        ({"freq": 1.5}, "freq as a pandas frequency in letters or a whole number"),
+    ],
+)
+def test_options_of_another_kind_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        make(SeasonalNaive, **options)
+
+
 def test_names_of_covariates_are_a_list():
     with pytest.raises(TypeError, match="as a list of column names"):
         make(MQCNN, past="sales")
@@ -341,7 +388,10 @@ def test_wrong_calls_are_refused(frame, tmp_path):
     fitted = make(SeasonalNaive, future=["event"]).fit(frame)
     with pytest.raises(ValueError, match="for 3 dates after the last known target of each series"):
         fitted.predict(frame)
-    with pytest.raises(ValueError, match="fewer for 'series 0'"):
+    with pytest.raises(
+        ValueError,
+        match=r"got 1 of them missing for 'series 0', the first at 2021-03-04.* and 4 such series",
+    ):
         fitted.predict(frame, rows_ahead(frame, 2))
 
 

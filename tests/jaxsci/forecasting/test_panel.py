@@ -51,6 +51,27 @@ def test_missing_dates_do_not_hide_the_spacing(freq):
     np.testing.assert_array_equal(calendar.positions(dates), dates.index)
 
 
+def weeks(days):
+    """Ten weekly dates of a series for each first day."""
+    parts = [pd.Series(pd.date_range(day, periods=10, freq="7D")) for day in days]
+    return DateFacts.of(
+        pd.concat(parts, ignore_index=True),
+        pd.Series(range(len(days)))
+        .repeat(
+            10,
+        )
+        .reset_index(drop=True),
+    )
+
+
+def test_weeks_that_begin_on_other_days_are_not_daily_series_with_gaps():
+    apart = weeks([f"2024-01-{day:02d}" for day in range(1, 8)])
+    with pytest.raises(ValueError, match=r"one spacing and one phase, got 'W-...' .*freq='D'"):
+        Calendar.of(apart, None)
+    assert Calendar.of(apart, "D").spacing == "D"
+    assert Calendar.of(weeks(["2024-01-01", "2024-01-15"]), None).spacing == "W-MON"
+
+
 def test_dates_without_a_common_spacing_are_refused():
     days = ["2020-01-01", "2020-01-02", "2020-01-05", "2020-01-06 01:30"]
     dates = pd.Series([pd.Timestamp(day) for day in days])
@@ -100,6 +121,24 @@ def test_rows_after_the_last_known_target_tell_what_is_known_ahead(frame):
     np.testing.assert_array_equal(inside.future[0, 60:, :2], [[1, 0], [0, 1]])
     np.testing.assert_array_equal(beside.future, inside.future)
     assert inside.length == 60
+
+
+def test_future_rows_that_contradict_the_frame_are_refused(frame):
+    learned = schema(frame, future=("event",))
+    rows = frame[frame.unique_id == "series 0"].tail(1)
+    same = learned.panel(frame, rows)
+    np.testing.assert_array_equal(same.future, learned.panel(frame).future)
+    other = rows.assign(event=rows.event.map({"none": "fair", "fair": "none"}))
+    with pytest.raises(
+        ValueError, match=r"agree with the frame's.*'event' of series 'series 0' at 2021-03-01"
+    ):
+        learned.panel(frame, other)
+
+
+def test_dates_as_text_are_told_of_before_repeats(frame):
+    text = pd.concat([frame, frame]).assign(ds=lambda f: f.ds.astype(str))
+    with pytest.raises(ValueError, match="ds as datetime64"):
+        schema(text)
 
 
 def test_a_series_without_history_ends_before_its_first_row(frame):
@@ -255,7 +294,7 @@ def test_numbers_that_are_not_known_ahead_are_refused(frame):
     )
     one = frame[frame.unique_id == "series 0"]
     learned = schema(one, future=("sales",))
-    with pytest.raises(ValueError, match="got fewer for 'series 0'"):
+    with pytest.raises(ValueError, match="got 1 of them missing for 'series 0'"):
         learned.panel(one, rows, ahead=True)
     # What the frame leaves open, the other frame says.
     open_rows = rows.assign(y=np.nan, sales=np.nan)
