@@ -24,12 +24,20 @@ import tyro
 from experiments.earthformer.run import parameters
 from experiments.mq_forecaster.pace import training_pace
 from jaxsci.forecasting import MLP, MQCNN, MQRNN, MQTransformer
+from jaxsci.forecasting.neural import NeuralForecaster
 
 SERIES, LENGTH, HORIZON, SEASON, WIDTH = 400, 700, 24, 24, 64
 # With about as many parameters as neuralforecast's MLP of that width.
 NARROW = 9
-CASES = ((MLP, NARROW), (MLP, WIDTH), (MQRNN, WIDTH), (MQCNN, WIDTH), (MQTransformer, WIDTH))
-PEERS = (("MLP", CASES[:2]), ("LSTM", CASES[2:3]))
+Case = tuple[type[NeuralForecaster], int]
+CASES: tuple[Case, ...] = (
+    (MLP, NARROW),
+    (MLP, WIDTH),
+    (MQRNN, WIDTH),
+    (MQCNN, WIDTH),
+    (MQTransformer, WIDTH),
+)
+PEERS: tuple[tuple[str, tuple[Case, ...]], ...] = (("MLP", CASES[:2]), ("LSTM", CASES[2:3]))
 BATCH, FORKS, LEVELS = 32, 32, (0.1, 0.5, 0.9)
 STEPS, TURNS = 60, 3
 SCRIPT = Path(__file__).parents[1] / "mq_forecaster/scripts/neuralforecast_pace.py"
@@ -60,8 +68,9 @@ def main(peers: str = "") -> None:
         "batch_size": BATCH,
         "forks": FORKS,
     }
-    rivals = {case: name for name, cases in PEERS for case in cases if peers}
-    rates, theirs = {case: [] for case in CASES}, {name: [] for name, _ in PEERS}
+    rivals: dict[Case, str] = {case: name for name, cases in PEERS for case in cases if peers}
+    rates: dict[Case, list[tuple[float, int]]] = {case: [] for case in CASES}
+    theirs: dict[str, list[tuple[float, int]]] = {name: [] for name, _ in PEERS}
     for _ in range(TURNS if peers else 1):
         for make, width in CASES:
             forecaster = make(**options, width=width)

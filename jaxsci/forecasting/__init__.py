@@ -35,9 +35,10 @@ from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork
 from .neural import forking_loss as forking_loss
 from .panel import Panel as Panel
-from .panel import Schema as Schema
 from .reconcile import reconcile as reconcile
 from .reconcile_frame import reconcile_frame as reconcile_frame
+from .schema import Schema as Schema
+from .split import split_by_date as split_by_date
 from .sqrf import SQRF as SQRF
 from .store import SeriesStore as SeriesStore
 from .stretches import Stretches as Stretches

@@ -7,6 +7,9 @@ are symmetric about a half. It is moved onto the sums by `jaxsci.constraints.pro
 it. Trained end to end, a network's loss is that of q̃, and its gradient passes through the projection: what
 it learns is then chosen for the coherent forecast, and not for one that is changed afterwards.
 
+The methods that weigh series by their errors, and MinT by how these go together, take the errors of the
+fitted forecaster one date ahead, at the last dates of its own training data.
+
 Reference: Rangapuram, Werner, Benidis, Mercado, Gasthaus, Januschowski, End-to-end learning of coherent
 probabilistic forecasts for hierarchical time series, ICML 2021, PMLR 139:8832; they project samples, and we
 the location of quantiles.
@@ -14,7 +17,7 @@ the location of quantiles.
 
 import copy
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import ndtri
 
+from jaxsci._checks import whole
 from jaxsci.metrics.quantile_loss import pinball
 
 from .forecaster import Forecaster, load
@@ -30,11 +34,10 @@ from .hierarchy import Hierarchy
 from .network import MQNetwork
 from .neural import NeuralForecaster, mean_loss
 from .panel import Panel
-from .reconcile import reconcile
+from .reconcile import LEAST_TIMES, METHODS, Method, reconcile
 from .wrapper import INNER, Wrapper
 
-# Those that need no residuals.
-Method = Literal["bottom_up", "ols", "wls_structural"]
+_RESIDUALS = ("wls_variance", "mint")
 _PINBALL = ("increments", "free")
 # By which share of its size an aggregate of the history may differ from the sum of its parts.
 _ROUNDED = 0.01
@@ -49,9 +52,11 @@ class Coherent(Wrapper):
         forecaster: the one whose forecasts are moved. It stays as it is; the attribute `forecaster` is a copy
             from `fit` on, fitted to the same frame.
         hierarchy: of exactly the series of the frames.
-        method: as in `reconcile`, one without residuals.
+        method: as in `reconcile`.
         end_to_end: whether a network is trained on the loss of the coherent quantiles; its batches then have
-            all series at the same dates, once, or as often as `batch_size` allows.
+            all series at the same dates, once, or as often as `batch_size` allows. Only with methods that
+            take no errors.
+        windows: number of dates whose errors the methods take that do.
 
     Raises:
         TypeError: no forecaster, no hierarchy, or nothing to train end to end.
@@ -65,6 +70,7 @@ class Coherent(Wrapper):
         *,
         method: Method = "ols",
         end_to_end: bool = False,
+        windows: int = 30,
     ):
         super().__init__(forecaster)
         if not isinstance(hierarchy, Hierarchy):
@@ -72,10 +78,14 @@ class Coherent(Wrapper):
                 f"Coherent expected a Hierarchy, got {type(hierarchy).__name__}; build one of labels, as in "
                 "Hierarchy.from_labels."
             )
-        if method not in get_args(Method):
+        if method not in METHODS:
             raise ValueError(
-                f"Coherent expected a method of {get_args(Method)}, got {method!r}; choose one, or use "
-                "reconcile_frame for those with residuals."
+                f"Coherent expected a method of {METHODS}, got {method!r}; choose one."
+            )
+        if end_to_end and method in _RESIDUALS:
+            raise ValueError(
+                f"Coherent expected a method without errors to train end to end, got {method!r}, which takes "
+                "those of a trained network; choose 'ols', for instance."
             )
         network = forecaster if isinstance(forecaster, NeuralForecaster) else None
         if end_to_end and network is None:
@@ -96,12 +106,15 @@ class Coherent(Wrapper):
         self.hierarchy = hierarchy
         self.method: Method = method
         self.end_to_end = bool(end_to_end)
+        self.windows = whole("Coherent", "windows", windows)
+        self._errors: np.ndarray | None = None
 
     def _fit(self, panel: Panel) -> None:
         order = self._order(panel)
         self._check_sums(panel.rows(order))
         if not self.end_to_end:
             self.forecaster = self._fitted(panel)
+            self._errors = self._of_the_past(panel, order) if self.method in _RESIDUALS else None
             return
         inner, ordered = copy.copy(self.forecaster), panel.rows(order)
         assert isinstance(inner, NeuralForecaster)
@@ -114,6 +127,22 @@ class Coherent(Wrapper):
 
         inner._train([ordered], source, self._loss)
         self.forecaster = inner
+
+    def _of_the_past(self, panel: Panel, order: np.ndarray) -> Float[np.ndarray, "dates series"]:
+        """Errors one date ahead, at the last dates whose targets are all known."""
+        columns = np.arange(max(panel.length - 1 - self.windows, 0), panel.length - 1)
+        grid = self.forecaster.forecast(panel, columns)
+        targets, known = (x[order, :, 0].T for x in grid.targets)
+        errors = (targets - grid.values[order, :, 0].transpose(1, 0, 2) @ self.weights)[
+            known.all(1)
+        ]
+        if len(errors) < LEAST_TIMES:
+            raise ValueError(
+                f"Coherent expected at least {LEAST_TIMES} of the last {self.windows} dates with known targets "
+                f"of all series for method={self.method!r}, got {len(errors)}; ask for more windows, or choose "
+                "a method without errors, such as 'ols'."
+            )
+        return errors.astype(np.float32)
 
     def _check_sums(self, panel: Panel) -> None:
         """Refuse a history that does not add up, where all of it is known."""
@@ -151,7 +180,10 @@ class Coherent(Wrapper):
     ) -> Float[Array, "dates series forks horizon quantiles"]:
         weights = jnp.asarray(self.weights, quantiles.dtype)
         location = jnp.moveaxis(quantiles @ weights, 1, -1)
-        coherent = reconcile(location, self.hierarchy, method=self.method)
+        errors = self._errors
+        if errors is not None:
+            errors = jnp.asarray(errors, location.dtype)
+        coherent = reconcile(location, self.hierarchy, method=self.method, residuals=errors)
         return quantiles + jnp.moveaxis(coherent - location, -1, 1)[..., None]
 
     @property
@@ -204,7 +236,19 @@ class Coherent(Wrapper):
     def _options(self) -> dict[str, Any]:
         summing = np.asarray(self.hierarchy.summing).tolist()
         hierarchy = {"summing": summing, "ids": list(self.hierarchy.ids)}
-        return {"hierarchy": hierarchy, "method": self.method, "end_to_end": self.end_to_end}
+        names = ("method", "end_to_end", "windows")
+        return {"hierarchy": hierarchy} | {name: getattr(self, name) for name in names}
+
+    def _arrays(self):
+        if self._errors is None:
+            return None, {}
+        return jnp.asarray(self._errors), {"dates": len(self._errors)}
+
+    def _like(self, sizes):
+        return jnp.zeros((sizes["dates"], len(self.hierarchy.ids)), jnp.float32)
+
+    def _restore(self, arrays):
+        self._errors = np.asarray(arrays)
 
     @classmethod
     def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:

@@ -1,4 +1,4 @@
-"""Columns of covariates as numbers: standardised, or one of the categories seen."""
+"""Columns of covariates as numbers: standardised, with marks where gaps are, or one of the categories seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,19 @@ class Column:
         mean: of a numeric column.
         scale: its standard deviation, 1 where it does not vary.
         levels: the categories of one that is not numeric, as strings, else None.
+        gaps: whether numbers were missing where it was learned; whether one is known is then a number too.
     """
 
     name: str
     mean: float = 0.0
     scale: float = 1.0
     levels: tuple[str, ...] | None = None
+    gaps: bool = False
 
     @property
     def width(self) -> int:
         """How many numbers `encode` makes of it."""
-        return 1 if self.levels is None else len(self.levels)
+        return 1 + self.gaps if self.levels is None else len(self.levels)
 
     def codes(self, values: Any) -> np.ndarray:
         """The number of each category, from 1; 0 for one never seen, or a missing one."""
@@ -38,14 +40,15 @@ class Column:
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes this column of."""
         levels = None if self.levels is None else list(self.levels)
-        return {"name": self.name, "mean": self.mean, "scale": self.scale, "levels": levels}
+        numbers = {"mean": self.mean, "scale": self.scale, "gaps": self.gaps}
+        return {"name": self.name, "levels": levels, **numbers}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Column":
         """The column that `to_json` described."""
         levels = content["levels"]
         levels = None if levels is None else tuple(levels)
-        return cls(content["name"], content["mean"], content["scale"], levels)
+        return cls(content["name"], content["mean"], content["scale"], levels, content["gaps"])
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class ColumnFacts:
         squares: sum of their squared differences from the mean.
         largest: absolute value.
         levels: the categories of one that is not numeric, else None.
+        gaps: whether numbers are missing.
     """
 
     name: str
@@ -67,6 +71,7 @@ class ColumnFacts:
     squares: float = 0.0
     largest: float = 0.0
     levels: frozenset[str] | None = None
+    gaps: bool = False
 
     @classmethod
     def of(cls, name: str, values: Any) -> "ColumnFacts":
@@ -84,10 +89,12 @@ class ColumnFacts:
                 f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
             )
         known = numbers[np.isfinite(numbers)]
+        gaps = known.size < numbers.size
         if known.size == 0:
-            return cls(name)
+            return cls(name, gaps=gaps)
         mean, size = float(known.mean()), known.size
-        return cls(name, size, mean, size * float(known.var()), float(np.abs(known).max()))
+        squares, largest = size * float(known.var()), float(np.abs(known).max())
+        return cls(name, size, mean, squares, largest, gaps=gaps)
 
     def __add__(self, other: "ColumnFacts") -> "ColumnFacts":
         if (self.levels is None) != (other.levels is None):
@@ -106,6 +113,7 @@ class ColumnFacts:
             self.mean + apart * share,
             self.squares + other.squares + apart**2 * self.count * share,
             max(self.largest, other.largest),
+            gaps=self.gaps or other.gaps,
         )
 
     def column(self) -> Column:
@@ -113,11 +121,11 @@ class ColumnFacts:
         if self.levels is not None:
             return Column(self.name, levels=tuple(sorted(self.levels)))
         if self.count == 0:
-            return Column(self.name)
+            return Column(self.name, gaps=self.gaps)
         scale = (self.squares / self.count) ** 0.5
         # A constant column has a standard deviation of round-off.
         varies = scale > 1e-9 * self.largest
-        return Column(self.name, self.mean, scale if varies else 1.0)
+        return Column(self.name, self.mean, scale if varies else 1.0, gaps=self.gaps)
 
 
 def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ...]:
@@ -137,7 +145,10 @@ def _name(value: Any) -> str:
 
 
 def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
-    """Columns as numbers, ``(rows, width)``; what is missing, or a category never seen, is zero, the mean."""
+    """Columns as numbers, ``(rows, width)``; what is missing, or a category never seen, is zero, the mean.
+
+    A numeric column that had gaps is followed by ones where it is known.
+    """
     parts = [np.zeros((len(frame), 0))]
     for column in columns:
         values = frame[column.name]
@@ -158,4 +169,6 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
                 f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
             )
         parts.append(np.nan_to_num((numbers - column.mean) / column.scale)[:, None])
+        if column.gaps:
+            parts.append(np.isfinite(numbers).astype(np.float64)[:, None])
     return np.concatenate(parts, axis=1)

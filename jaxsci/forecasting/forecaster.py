@@ -20,17 +20,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import PyTree
+from jaxtyping import Int, PyTree
 
 from jaxsci._checks import whole
 from jaxsci.training import load_model, save_model
 
 from .calendar import check_spacing
+from .frame import DATE, ID, TARGET, as_frame
 from .grid import ForecastGrid, check_levels
-from .panel import DATE, ID, TARGET, Panel, Schema, as_frame, check_roles
+from .panel import Panel
+from .schema import Schema, check_roles
 from .store import SeriesStore, write_store
 
-_FORMAT = 4
+_FORMAT = 5
 _FILE, _MODEL = "forecaster.json", "model"
 _ROLES = ("past", "future", "static")
 _PACKAGE = "jaxsci.forecasting"
@@ -247,7 +249,7 @@ class Forecaster(abc.ABC):
             )
         return self.forecast(panel, np.arange(panel.length - dates, panel.length))
 
-    def forecast(self, panel: Panel, columns: np.ndarray) -> ForecastGrid:
+    def forecast(self, panel: Panel, columns: Int[np.ndarray, " dates"]) -> ForecastGrid:
         """Forecasts made at these columns of a panel; each sees what lies before it, and no more.
 
         A series without a known target by then has NaN from a forecaster that learns from no others.

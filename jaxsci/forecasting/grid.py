@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int
 
 from .._checks import whole
-from .panel import DATE, ID, TARGET, Panel
+from .frame import DATE, ID, TARGET
+from .panel import Panel
 
 CUTOFF = "cutoff"
 
@@ -28,16 +30,15 @@ class ForecastGrid:
 
     Attributes:
         panel: the series.
-        columns: columns of the panel at which forecasts were made, increasing, ``(dates,)``.
-        levels: the quantiles' levels, ``(quantiles,)``.
-        values: ``(series, dates, horizon, quantiles)``; NaN where a series had not begun and nothing could be
-            said of it.
+        columns: columns of the panel at which forecasts were made, increasing.
+        levels: the quantiles' levels.
+        values: the quantiles; NaN where a series had not begun and nothing could be said of it.
     """
 
     panel: Panel
-    columns: np.ndarray
+    columns: Int[np.ndarray, " dates"]
     levels: tuple[float, ...]
-    values: np.ndarray
+    values: Float[np.ndarray, "series dates horizon quantiles"]
 
     def __post_init__(self):
         expected = (len(self.panel.ids), len(self.columns), self.horizon, len(self.levels))
@@ -53,16 +54,15 @@ class ForecastGrid:
         return self.panel.horizon
 
     @property
-    def made(self) -> np.ndarray:
-        """Where forecasts were made, ``(series, dates)``."""
+    def made(self) -> Bool[np.ndarray, "series dates"]:
+        """Where forecasts were made."""
         return np.asarray(~np.isnan(self.values).any((2, 3)))
 
     @property
-    def targets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Targets y[t + h], and where they are known and forecast, both ``(series, dates, horizon)``.
-
-        They are zero where not.
-        """
+    def targets(
+        self,
+    ) -> tuple[Float[np.ndarray, "series dates horizon"], Bool[np.ndarray, "series dates horizon"]]:
+        """Targets y[t + h], and where they are known and forecast; they are zero where not."""
         ahead = self._ahead()
         inside = ahead < self.panel.length
         column = np.minimum(ahead, self.panel.length - 1)
@@ -110,8 +110,8 @@ class ForecastGrid:
         # Where none was made, none is.
         return replace(self, values=total / np.where(made > 0, count, np.nan)[..., None])
 
-    def path(self, level: float) -> np.ndarray:
-        """Successive forecasts of each target, ``(series, targets, horizon)``, the earliest (h = H) first.
+    def path(self, level: float) -> Float[np.ndarray, "series targets horizon"]:
+        """Successive forecasts of each target, the earliest (h = H) first.
 
         The targets are the dates that all H forecasts were made of: H to D of the D creation dates, one ahead.
 

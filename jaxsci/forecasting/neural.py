@@ -4,9 +4,10 @@ Reference: Wen et al., A multi-horizon quantile recurrent forecaster, 2017, arXi
 """
 
 import abc
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -21,6 +22,7 @@ from jaxsci.training.step import LossFn
 from .decoders import MQDecoder
 from .forecaster import Forecaster
 from .forking import ForkSource, SeriesArrays, typical_of
+from .grid import check_levels
 from .heads import HEADS
 from .network import EMBEDDING, MQNetwork
 from .panel import Panel
@@ -31,6 +33,9 @@ from .stretches import Stretches, StretchSource
 # Forecasts of one pass, or dates read: bounds its memory, and is enough to fill the cores.
 _CELLS = 1 << 18
 _DATES = 64
+_Kind = TypeVar("_Kind", bound="NeuralForecaster")
+# Heads that know the whole distribution.
+_ANY_LEVEL = ("quantile-function", "student-t", "negative-binomial")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -92,6 +97,27 @@ class NeuralForecaster(Forecaster):
         assert self.schema is not None
         assert self._network is not None
         return self._network
+
+    def at(self: _Kind, quantiles: Sequence[float]) -> _Kind:
+        """The same fitted forecaster, asked for other levels, without training again.
+
+        Args:
+            quantiles: increasing levels between 0 and 1.
+
+        Raises:
+            RuntimeError: before `fit`.
+            ValueError: a head that knows no levels but those that it was trained at.
+        """
+        if self.head not in _ANY_LEVEL:
+            raise ValueError(
+                f"{type(self).__name__}.at expected a head of {_ANY_LEVEL}, got {self.head!r}, which knows the "
+                "levels it was trained at; train one with those you need."
+            )
+        trained, other = self.network, copy.copy(self)
+        other.quantiles = check_levels(type(self).__name__, quantiles)
+        structure = jax.tree.structure(other._like(self._sizes))
+        other._network = jax.tree.unflatten(structure, jax.tree.leaves(trained))
+        return other
 
     @abc.abstractmethod
     def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:

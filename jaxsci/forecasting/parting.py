@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.util import hash_array
 
 from ..data._extras import extra
-from .panel import ID
+from .frame import ID
 
 # Files that are open at once.
 _MOST_PARTS = 512

@@ -34,7 +34,7 @@ from .hierarchy import Hierarchy
 
 Method = Literal["bottom_up", "ols", "wls_structural", "wls_variance", "mint"]
 METHODS: tuple[Method, ...] = get_args(Method)
-_TIMES = 3  # the least of them that tell how much a correlation varies
+LEAST_TIMES = 3  # the least of them that tell how much a correlation varies
 
 
 @overload
@@ -143,9 +143,9 @@ def shrunk_covariance(residuals: ArrayLike | None, series: int) -> LowRank:
 def check_residuals(residuals: ArrayLike | None, series: int) -> Float[Array, "times series"]:
     """Residuals that are enough."""
     errors = floating(residuals)  # pyright: ignore[reportArgumentType]
-    if errors.ndim != 2 or errors.shape[1] != series or errors.shape[0] < _TIMES:
+    if errors.ndim != 2 or errors.shape[1] != series or errors.shape[0] < LEAST_TIMES:
         raise ValueError(
-            f"reconcile expected residuals of shape (times >= {_TIMES}, series={series}), got "
+            f"reconcile expected residuals of shape (times >= {LEAST_TIMES}, series={series}), got "
             f"{errors.shape}; pass more times, or a method without residuals."
         )
     check_finite("reconcile", "residuals", errors)

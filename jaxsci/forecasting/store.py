@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .panel import Panel, Schema
+from .panel import Panel
 from .parting import part_rows, read_part
+from .schema import Schema
 
-_FORMAT = 1
+_FORMAT = 2
 _FILE = "store.json"
 # The arrays of a part, as in a `Panel`, but future covariates without the calendar's features.
 _TYPES = {

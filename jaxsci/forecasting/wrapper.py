@@ -5,7 +5,8 @@ import dataclasses
 from pathlib import Path
 
 from .forecaster import Forecaster
-from .panel import Panel, Schema
+from .panel import Panel
+from .schema import Schema
 
 INNER = "inner"
 _OPTIONS = tuple(field.name for field in dataclasses.fields(Forecaster))

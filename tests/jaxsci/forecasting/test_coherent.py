@@ -80,6 +80,39 @@ def test_forecasts_are_those_of_reconcile_frame(hierarchy, sales, method):
     assert gap(found, hierarchy) < 1e-12
 
 
+@pytest.mark.parametrize("method", ["wls_variance", "mint"])
+def test_errors_of_the_past_weigh_the_series(tmp_path, hierarchy, sales, method):
+    """They are those of forecasts one date ahead at the last dates, here made one by one."""
+    naive = SeasonalNaive(**OPTIONS)
+    made = Coherent(naive, hierarchy, method=method, windows=12).fit(sales)
+    found = made.predict(sales)
+    weights = made.weights
+    errors = []
+    for date in range(48, 60):
+        before, now = sales[sales.ds < date], sales[sales.ds == date].set_index("unique_id").y
+        forecast = naive.fit(before).predict(before).groupby("unique_id").first()
+        location = forecast[[f"{q:g}" for q in LEVELS]] @ weights
+        errors.append((now - location)[list(hierarchy.ids)])
+    plain = naive.fit(sales).predict(sales)
+    table = plain.pivot(index="ds", columns="unique_id")
+    location = sum(w * table[f"{q:g}"] for q, w in zip(LEVELS, weights, strict=True))
+    location = location[list(hierarchy.ids)]
+    coherent = reconcile(
+        location.to_numpy(), hierarchy, method=method, residuals=np.asarray(errors)
+    )
+    moved = pd.DataFrame(
+        np.asarray(coherent) - location.to_numpy(), location.index, location.columns
+    )
+    expected = plain.merge(moved.melt(ignore_index=False).reset_index(), on=["unique_id", "ds"])
+    for q in LEVELS:
+        np.testing.assert_allclose(found[f"{q:g}"], expected[f"{q:g}"] + expected.value, rtol=1e-5)
+    assert gap(found, hierarchy) < 1e-12
+    made.save(tmp_path / "made")
+    pd.testing.assert_frame_equal(load(tmp_path / "made").predict(sales), found)
+    with pytest.raises(ValueError, match="at least 3 of the last 2 dates"):
+        Coherent(naive, hierarchy, method=method, windows=2).fit(sales)
+
+
 def test_a_network_learns_and_forecasts_coherently(tmp_path, hierarchy, sales):
     inner = MLP(**NETWORK)
     made = Coherent(inner, hierarchy, end_to_end=True).fit(sales)
@@ -149,9 +182,14 @@ def test_batches_have_all_series_at_the_same_dates(hierarchy, sales):
         (lambda h: build("naive", h), TypeError, "a forecaster, got str"),
         (lambda h: build(SeasonalNaive(**OPTIONS), [1]), TypeError, "a Hierarchy, got list"),
         (
-            lambda h: build(SeasonalNaive(**OPTIONS), h, method="mint"),
+            lambda h: build(SeasonalNaive(**OPTIONS), h, method="min"),
             ValueError,
-            "a method of .* got 'mint'",
+            "a method of .* got 'min'",
+        ),
+        (
+            lambda h: Coherent(MLP(**NETWORK), h, method="mint", end_to_end=True),
+            ValueError,
+            "a method without errors to train end to end, got 'mint'",
         ),
         (
             lambda h: Coherent(SeasonalNaive(**OPTIONS), h, end_to_end=True),

@@ -203,6 +203,27 @@ def test_a_series_that_had_not_begun_has_no_local_forecast_then(frame):
     assert np.isnan(mean.values[1, 1]).all()
 
 
+@pytest.mark.parametrize("head", ["quantile-function", "student-t", "negative-binomial"])
+def test_a_whole_distribution_is_asked_for_any_level(head, frame, tmp_path):
+    counts = frame.assign(y=frame.y.round())
+    forecaster = make(MLP, head=head).fit(counts)
+    other = forecaster.at((0.1, 0.25, 0.9))
+    before, after = forecaster.predict(counts), other.predict(counts)
+    np.testing.assert_allclose(after[["0.1", "0.9"]], before[["0.1", "0.9"]], rtol=1e-6)
+    assert (after["0.1"] <= after["0.25"]).all()
+    assert (after["0.25"] <= after["0.9"]).all()
+    other.save(tmp_path / "other")
+    pd.testing.assert_frame_equal(load(tmp_path / "other").predict(counts), after)
+    assert forecaster.quantiles == QUANTILES
+
+
+def test_a_head_of_fixed_levels_has_no_others(frame):
+    with pytest.raises(ValueError, match=r"a head of .* got 'increments'"):
+        make(MLP).fit(frame).at((0.2,))
+    with pytest.raises(RuntimeError, match="to be fitted first"):
+        make(MLP, head="student-t").at((0.2,))
+
+
 @pytest.mark.slow
 def test_training_again_gives_the_same_and_cross_validation_changes_nothing(frame):
     forecaster = make(MQCNN).fit(frame)
@@ -313,6 +334,7 @@ def test_options_that_no_network_can_have_are_refused_when_it_is_built(kind, opt
         make(kind, **options)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("columns", [[60], [-1], [3, 3], [5, 4], [1.0], [[1]], []])
 def test_forecasts_are_made_at_columns_of_the_panel(frame, columns):
     """A column beyond the last would be moved to it, and its forecast be one date late."""

@@ -9,8 +9,8 @@ import pytest
 
 from jaxsci.forecasting import forking
 from jaxsci.forecasting.forking import AlignedSource, ForkSource, SeriesArrays, normals
-from jaxsci.forecasting.panel import Schema
 from jaxsci.forecasting.scaling import Prior
+from jaxsci.forecasting.schema import Schema
 
 HORIZON, FORKS, LENGTH = 2, 4, 9
 

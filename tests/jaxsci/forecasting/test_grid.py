@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxsci.forecasting import ForecastGrid
-from jaxsci.forecasting.panel import Schema
+from jaxsci.forecasting.schema import Schema
 
 HORIZON, LEVELS = 3, (0.1, 0.5)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from jaxsci.forecasting.calendar import Calendar, DateFacts
-from jaxsci.forecasting.panel import Schema
+from jaxsci.forecasting.schema import Schema
 
 
 def schema(frame, **options):
@@ -161,6 +161,27 @@ def test_categories_never_seen_are_unknown_and_numbers_standardised(frame):
     strange = learned.panel(frame.assign(kind="z", event="war"))
     assert not strange.codes.any()
     assert not strange.past[..., 1:].any()
+
+
+def test_gaps_of_covariates_are_told_from_their_mean(frame):
+    """Where numbers are missing a channel says so, also before a series begins and where rows are not there."""
+    gaps = frame.assign(
+        sales=frame.sales.mask(frame.index % 5 == 0), size=frame["size"].replace(2.0, np.nan)
+    )
+    learned = schema(gaps, past=("sales",), static=("size",))
+    panel = learned.panel(gaps)
+    assert panel.past.shape == (4, 60, 2)
+    known = np.zeros((4, 60), bool)
+    for i, (_, one) in enumerate(gaps.groupby("unique_id")):
+        known[i, 60 - len(one) :] = one.sales.notna()
+    np.testing.assert_array_equal(panel.past[..., 1], known)
+    np.testing.assert_array_equal(panel.past[..., 0] != 0, known)
+    np.testing.assert_array_equal(panel.static[:, 1], [1, 1, 0, 1])
+    # What had none has no such channel, and a schema in parts is that of the whole.
+    assert schema(frame, past=("sales",)).panel(frame).past.shape == (4, 60, 1)
+    parts = (gaps[gaps.unique_id == name] for name in gaps.unique_id.unique())
+    assert [c.gaps for c in schema(parts, past=("sales",), static=("size",)).past] == [True]
+    assert Schema.from_json(learned.to_json()) == learned
 
 
 def test_what_comes_after_a_date_is_not_learned(frame):
