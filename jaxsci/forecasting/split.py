@@ -1,0 +1,49 @@
+"""A frame of series cut at a date: what a forecaster may learn from, and what it is judged by."""
+
+from typing import Any
+
+import pandas as pd
+
+from .calendar import check_kind
+from .frame import DATE, ID, as_frame
+
+
+def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows up to a date, and those after it.
+
+    The second frame serves as `future=` of `predict`, which reads its covariates and not its targets, and holds
+    the targets that forecasts are compared with. Series that begin later are left to a frame of their own: one
+    that is not in the first frame is not in the second either.
+
+    Args:
+        frame: as for `Forecaster.fit`.
+        last: the last date of the first frame: a timestamp or its text, or a whole number.
+
+    Raises:
+        TypeError: a date of another kind than those of the frame.
+        ValueError: a frame without the columns, or a date before or after all of its rows.
+    """
+    table = as_frame(frame)
+    missing = [name for name in (ID, DATE) if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"split_by_date expected columns {[ID, DATE]}, got a frame without {missing}; rename columns."
+        )
+    dates: Any = table[DATE]
+    check_kind(dates)
+    counted = pd.api.types.is_integer_dtype(dates.dtype)
+    if counted == isinstance(last, str) or counted != pd.api.types.is_integer(last):
+        kind, example = ("a whole number", 120) if counted else ("a date", "2024-06-30")
+        raise TypeError(
+            f"split_by_date expected {kind} like those of the frame, got {last!r}; write {example!r}, for "
+            "instance."
+        )
+    before: Any = dates <= (last if counted else pd.Timestamp(last))
+    if before.all() or not before.any():
+        raise ValueError(
+            f"split_by_date expected a date with rows up to it and after it, got {last}, and rows from "
+            f"{dates.min()} to {dates.max()}; choose one between."
+        )
+    first, second = table.loc[before], table.loc[~before]
+    second = second.loc[second[ID].isin(first[ID].unique())]
+    return first.reset_index(drop=True), second.reset_index(drop=True)
