@@ -10,6 +10,7 @@ from .digits import handwritten_digits as handwritten_digits
 from .digits import mnist_digits as mnist_digits
 from .digits import read_idx as read_idx
 from .earthnet import EarthNet as EarthNet
+from .earthnet import earthnet_auxiliary as earthnet_auxiliary
 from .enso import ENSO as ENSO
 from .enso import decode_sst as decode_sst
 from .enso import encode_sst as encode_sst

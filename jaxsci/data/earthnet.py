@@ -19,10 +19,12 @@ sea level; reflectances are cut to [0, 1].
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from .checks import DatasetError
 
@@ -123,6 +125,43 @@ class EarthNet:
             self.skipped[paths[0].name] = str(error)
             return False
         return True
+
+
+def earthnet_auxiliary(
+    window: Mapping[str, np.ndarray],
+) -> Float[np.ndarray, "time 7 128 128"]:
+    """What acts on the ground, on the grid of the pictures, as the published Earthformer takes it.
+
+    Elevation, the five variables of the weather, and the elevation of the region: the 7 channels of
+    `Earthformer.preset("earthnet")`, whose `past` and `future` are the first 10 and the last 20 of 30.
+
+    As in the authors' code, the weather of a picture is that of the first of its five days, and each pixel
+    takes the nearest of 80 by 80 cells, although these span a hundred kilometres and the picture two and a
+    half. Missing elevations are at sea level here, and 2000 m below it there.
+
+    Args:
+        window: of `Windows`, or an event as `EarthNet.read` returns it.
+
+    Raises:
+        DatasetError: fields that are missing, or of other shapes than `EarthNet` gives.
+    """
+    names = ("elevation", "weather", "weather_elevation")
+    found = {name: np.shape(window[name]) for name in names if name in window}
+    days = found.get("weather", (0,))[0]
+    expected = dict(zip(names, ((1, 128, 128), (days, 5, 80, 80), (1, 80, 80)), strict=True))
+    if found != expected or days == 0 or days % _DAYS:
+        raise DatasetError(
+            f"earthnet_auxiliary expected {expected} with {_DAYS} days for each picture, got {found}; pass a "
+            "window of EarthNet's events as it is."
+        )
+    weather = window["weather"][::_DAYS]
+    nearest = np.arange(128) * 80 // 128
+    weather, region = (
+        x[..., nearest[:, None], nearest] for x in (weather, window["weather_elevation"])
+    )
+    fixed = (np.broadcast_to(x, (len(weather), *x.shape)) for x in (window["elevation"], region))
+    elevation, region = fixed
+    return np.concatenate([elevation, weather, region], axis=1)
 
 
 def _event(paths: tuple[Path, ...]) -> dict[str, np.ndarray]:

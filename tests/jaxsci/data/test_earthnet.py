@@ -1,9 +1,11 @@
 """EarthNet2021: layout, masks and days of its npz files; pairs of the test sets; damage refused or counted."""
 
+import jax
 import numpy as np
 import pytest
 
-from jaxsci.data import DatasetError, EarthNet, Windows, split_by_group
+from jaxsci.data import DatasetError, EarthNet, Windows, earthnet_auxiliary, split_by_group
+from jaxsci.operators import Earthformer
 
 NAMES = ("29SND_2017-06-20_1", "29SND_2017-06-20_2", "32UMC_2018-01-01_1")
 
@@ -70,6 +72,33 @@ def test_what_is_missing_is_zero_and_marked(train):
     assert event["weather_elevation"][0, 1, 1] == 0.5  # the sea has no elevation
     bad = np.argwhere(~event["valid"])
     np.testing.assert_array_equal(bad, [[1, 0, 3, 4], [2, 0, 0, 0]])
+
+
+def test_the_auxiliary_channels_of_the_published_model(train):
+    """Nearest cells and days, those that `torch.nn.functional.interpolate` takes: floor(i 80/128) and 5 i."""
+    window = Windows(EarthNet(train), inputs=2, targets=3, stride=1)[1]
+    known = earthnet_auxiliary(window)
+    assert known.shape == (5, 7, 128, 128)
+    assert known.dtype == np.float32
+    assert (
+        known.shape[1]
+        == jax.eval_shape(
+            lambda key: Earthformer.preset("earthnet", key=key), jax.random.key(0)
+        ).auxiliary
+    )
+    np.testing.assert_array_equal(known[3, 0], window["elevation"][0])
+    # Cell (10, 20) of 80 covers rows 16 and 17 and columns 32 and 33; picture k begins at day 5 (k + 1).
+    np.testing.assert_allclose(known[:, 3, 16:18, 32:34].mean((1, 2)), 5 * np.arange(1, 6) / 256)
+    assert not known[:, 3, 15, 32].any()
+    np.testing.assert_array_equal(
+        known[0, 6, 127, :3], window["weather_elevation"][0, 79, [0, 0, 1]]
+    )
+    with pytest.raises(
+        DatasetError, match=r"earthnet_auxiliary expected .*'weather': \(24, 5, 80, 80\).*as it is"
+    ):
+        earthnet_auxiliary(window | {"weather": window["weather"][1:]})
+    with pytest.raises(DatasetError, match="earthnet_auxiliary expected"):
+        earthnet_auxiliary({"weather": window["weather"]})
 
 
 def test_parts_share_no_tile(train):
