@@ -319,7 +319,12 @@ def _project_nonnegative(
 def _positive_part(mean, variance, total):
     """Mean and variance of the cells that stay above zero, those of the moved field, and the gain."""
     weights, values = total.rows[0].astype(mean.dtype), total.values[..., 0].astype(mean.dtype)
-    values = eqx.error_if(values, values < 0, "project expected a total of zero or more.")
+    values = eqx.error_if(
+        values,
+        values < 0,
+        "project expected a total of zero or more for a positive field, got less; correct it, or project "
+        "without Nonnegative.",
+    )
     active = jnp.vectorize(positive_cells, signature="(n),(n),(n),()->(n)")(
         mean, variance, weights, values
     )

@@ -160,7 +160,9 @@ def _check_layout(times: np.ndarray, states: np.ndarray, grid: Grid, names: Sequ
             f"to_xarray expected a solvers.Grid, got {type(grid).__name__}; pass the grid of the solve."
         )
     if grid.ndim > len(_AXES):
-        raise DatasetError(f"to_xarray expected a grid of at most 3 dimensions, got {grid.ndim}.")
+        raise DatasetError(
+            f"to_xarray expected a grid of at most 3 dimensions, got {grid.ndim}; pass one of one to three."
+        )
     if times.ndim != 1:
         raise DatasetError(
             f"to_xarray expected save times of shape (time,), shared by all samples, got "

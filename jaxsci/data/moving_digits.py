@@ -122,7 +122,9 @@ class MovingMNIST:
             "test": range(shape[1] - tenth, shape[1]),
         }
         if split not in parts:
-            raise DatasetError(f"MovingMNIST expected split in {list(parts)}, got {split!r}.")
+            raise DatasetError(
+                f"MovingMNIST expected split in {list(parts)}, got {split!r}; choose one."
+            )
         self._indices = parts[split]
 
     def __len__(self) -> int:

@@ -235,7 +235,9 @@ def bounce(x: Array, v: Array, low: ArrayLike, high: ArrayLike) -> tuple[Array, 
 
 def _power(force: str) -> float:
     if force not in _POWERS:
-        raise ValueError(f"The force was expected to be one of {list(_POWERS)}, got {force!r}.")
+        raise ValueError(
+            f"NBodyDigits expected a force of {list(_POWERS)}, got {force!r}; choose one."
+        )
     return _POWERS[force]
 
 

@@ -48,7 +48,8 @@ def find_experiment(name: str) -> Experiment[Any]:
     experiment = entry.load()
     if not isinstance(experiment, Experiment) or experiment.name != name:
         raise TypeError(
-            f"Expected entry point {entry.value} to be the Experiment {name!r}, got {experiment!r}."
+            f"Expected entry point {entry.value} to be the Experiment {name!r}, got {experiment!r}; "
+            "correct the entry point in pyproject.toml."
         )
     _check_claims(experiment, names)
     return experiment

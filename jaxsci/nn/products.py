@@ -59,7 +59,8 @@ def _abstract(a, b, *, transposed):
     inner = b.shape[-1 if transposed else -2]
     if a.shape[-1] != inner:
         raise TypeError(
-            f"small_products expected factors that fit, got {a.shape[-1]} columns and {inner} rows."
+            f"small_products expected factors that fit, got {a.shape[-1]} columns and {inner} rows; "
+            "transpose one."
         )
     return ShapedArray((*a.shape[:-1], b.shape[-2 if transposed else -1]), a.dtype)
 
