@@ -12,16 +12,16 @@ Laws (ProbConserv), ICML 2023, arXiv:2302.11002, section 3.
 import math
 import operator
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float
 
 from solvers import Grid
+
+from .._arrays import at_once, check_finite, floating
 
 
 class AffineConstraint(eqx.Module):
@@ -43,9 +43,9 @@ class AffineConstraint(eqx.Module):
     noise: Float[Array, "*m"] | None
 
     def __init__(self, rows: ArrayLike, values: ArrayLike, noise: ArrayLike | None = None):
-        self.rows = floating(rows)
-        self.values = floating(values)
-        self.noise = None if noise is None else floating(noise)
+        self.rows = floating("AffineConstraint", rows)
+        self.values = floating("AffineConstraint", values)
+        self.noise = None if noise is None else floating("AffineConstraint", noise)
 
     def __check_init__(self):
         if self.rows.ndim != 2 or self.values.shape[-1:] != self.rows.shape[:1]:
@@ -89,7 +89,7 @@ class AffineConstraint(eqx.Module):
             ValueError: fields whose trailing axes do not hold n cells, or a batch of values that would
                 enlarge the batch of fields.
         """
-        u = flatten(floating(u), self.rows.shape[1])
+        u = flatten(floating("AffineConstraint", u), self.rows.shape[1])
         check_batch(u.shape[:-1], self.values.shape[:-1])
         return apply_rows(self.rows.astype(u.dtype), u) - self.values.astype(u.dtype)
 
@@ -121,7 +121,7 @@ def conservation(
     check_grid("conservation", grid)
     volumes = np.asarray(grid.volumes).ravel()
     if blocks is None:
-        totals = floating(total)
+        totals = floating("AffineConstraint", total)
         with at_once(totals):
             totals = totals[..., None]
         return AffineConstraint(volumes[None], totals, noise)
@@ -143,7 +143,7 @@ def conservation(
         along = np.arange(n) // (n // k)
         number = number * k + along.reshape([-1 if i == axis else 1 for i in range(grid.ndim)])
     member = number.ravel() == np.arange(math.prod(counts))[:, None]
-    totals = floating(total)
+    totals = floating("AffineConstraint", total)
     if totals.shape[-1:] != (len(member),):
         raise ValueError(
             f"conservation expected the totals of {len(member)} blocks as the last axis, got shape "
@@ -237,48 +237,6 @@ def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
         pairs = x[..., :half] + x[..., half : 2 * half]
         x = jnp.concatenate([pairs, x[..., 2 * half :]], axis=-1)
     return x[..., 0]
-
-
-def floating(x: ArrayLike) -> Array:
-    """An array of floating point numbers; integers become the default precision."""
-    try:
-        with at_once(x):
-            x = jnp.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"AffineConstraint and project expected arrays of numbers, got {type(x).__name__}; convert "
-            "it with jnp.asarray."
-        ) from error
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        raise ValueError(
-            f"AffineConstraint and project expected real numbers, got {x.dtype}; pass the real and the "
-            "imaginary part as two fields."
-        )
-    with at_once(x):
-        return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-
-
-def at_once(x: PyTree) -> AbstractContextManager[None]:
-    """Where what is made of known numbers is known too, inside jit; what is traced stays so.
-
-    Without it jit would trace constants, and nothing could be said of them.
-    """
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
-        return nullcontext()
-    return jax.ensure_compile_time_eval()
-
-
-def check_finite(who: str, name: str, array: Array) -> None:
-    """Refuse NaN and infinity where they can be seen; inside jit they cannot."""
-    if isinstance(array, Tracer):
-        return
-    numbers = np.asarray(array)
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{who} expected finite {name}, got {numbers[where]} at index {where}; remove or repair it."
-        )
 
 
 def space_axes(shape: tuple[int, ...], n: int) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ from jaxtyping import ArrayLike
 
 from solvers import Grid
 
-from .affine import AffineConstraint, at_once, check_grid, floating
+from .._arrays import at_once, floating
+from .affine import AffineConstraint, check_grid
 
 Side = Literal["lower", "upper"]
 
@@ -131,7 +132,7 @@ def _robin(
 ) -> AffineConstraint:
     _check_side(who, grid, side, axis)
     rows = alpha * _rows(grid, 0, side, axis) + beta * _rows(grid, 1, side, axis)
-    values = floating(value)
+    values = floating(who, value)
     if values.ndim == 0:
         with at_once(values):
             values = jnp.broadcast_to(values, len(rows))

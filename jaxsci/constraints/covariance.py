@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .affine import flatten, floating, space_axes
+from .._arrays import floating
+from .affine import flatten, space_axes
 
 Gaussian = (
     dist.Normal | dist.MultivariateNormal | dist.LowRankMultivariateNormal | dist.MatrixNormal
@@ -163,7 +164,7 @@ def moments(
 
     They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
     """
-    loc = floating(jnp.asarray(distribution.loc))
+    loc = floating("project", jnp.asarray(distribution.loc))
     if isinstance(distribution, dist.Normal):
         loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
         return flatten(loc, n), Diagonal(flatten(scale, n)), space_axes(loc.shape, n)

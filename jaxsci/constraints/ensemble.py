@@ -16,7 +16,7 @@ import numpyro.distributions as dist
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from .affine import check_finite, floating
+from .._arrays import check_finite, floating
 from .covariance import LowRank
 
 
@@ -33,7 +33,7 @@ class Ensemble(eqx.Module):
     members: Float[Array, "members *field"]
 
     def __init__(self, members: ArrayLike):
-        self.members = floating(members)
+        self.members = floating("Ensemble", members)
 
     def __check_init__(self):
         if self.members.ndim < 2 or self.members.shape[0] < 2:
@@ -63,7 +63,7 @@ class Ensemble(eqx.Module):
         Raises:
             ValueError: a scale that is not positive and finite, or of another shape.
         """
-        scale = floating(scale)
+        scale = floating("Ensemble.gaussian", scale)
         if scale.shape not in ((), self.mean.shape):
             raise ValueError(
                 f"Ensemble.gaussian expected a scale of shape () or {self.mean.shape}, got {scale.shape}; "

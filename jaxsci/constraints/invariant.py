@@ -23,7 +23,8 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from .affine import AffineConstraint, check_finite, floating
+from .._arrays import check_finite, floating
+from .affine import AffineConstraint
 from .nearest import AbstractNearest
 from .surface import Surface, convex, multipliers, nearest_point, settled, tangent
 
@@ -72,7 +73,7 @@ class Invariant(AbstractNearest):
                 f"Invariant expected exact rows over the {n} cells of a field of shape {shape}, got rows "
                 f"{rows.rows.shape} and noise {rows.noise}; flatten the field, and leave the noise out."
             )
-        values = floating(value)
+        values = floating("Invariant", value)
         check_finite("Invariant", "value", values)
         out = jax.eval_shape(function, jax.ShapeDtypeStruct(shape, values.dtype))
         if out.ndim > 1 or values.shape[values.ndim - out.ndim :] != out.shape:

@@ -19,7 +19,8 @@ from jaxtyping import Array, Float
 
 from solvers.laws.system import root
 
-from .affine import check_batch, check_finite
+from .._arrays import check_finite
+from .affine import check_batch
 from .covariance import moments
 from .ensemble import Ensemble
 from .projected import AbstractProjected

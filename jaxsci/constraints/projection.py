@@ -21,7 +21,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from solvers.laws.system import root
 
-from .affine import AffineConstraint, apply_rows, check_batch, check_finite, flatten, space_axes
+from .._arrays import check_finite
+from .affine import AffineConstraint, apply_rows, check_batch, flatten, space_axes
 from .covariance import Gaussian, moments
 from .ensemble import Ensemble, members_covariance
 from .mixture import project_components

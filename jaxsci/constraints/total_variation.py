@@ -18,7 +18,8 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from .affine import AffineConstraint, check_finite, floating
+from .._arrays import check_finite, floating
+from .affine import AffineConstraint
 from .nearest import AbstractNearest
 from .profiles import Pieces, block_numbers, block_sums, check_total, forces, meet_total
 
@@ -42,7 +43,7 @@ class TotalVariation(AbstractNearest):
 
     def __init__(self, total: AffineConstraint, limit: ArrayLike):
         self.total = total
-        self.limit = floating(limit)
+        self.limit = floating("TotalVariation", limit)
 
     def __check_init__(self):
         check_total("TotalVariation", self.total)

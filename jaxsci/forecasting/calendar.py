@@ -238,12 +238,11 @@ def _ordered(dates: pd.Series) -> pd.Series:
 def _inferred(facts: DateFacts) -> str:
     """The spacing of the longest series that has one."""
     every, *longest = (pd.DatetimeIndex(dates) for dates in (facts.every, *facts.longest))
-    if all(_spacing(line) is not None and _between(every, line) > line.size for line in longest):
+    if all(map(_weekly, longest)) and not _weekly(every):
         raise ValueError(
-            "Calendar expected series whose dates have one spacing and one phase, got "
-            f"{_spacing(longest[0])!r} for one of the longest and dates of others between its own, as of weeks "
-            "that begin on other days; move them to the same dates, or, if dates are missing, name the spacing "
-            "of all when the forecaster is built, as in freq='D'."
+            "Calendar expected series of one spacing and phase, got weeks between dates of the longest ones "
+            "and other days among all; move weekly series to one day of the week, or, if days are missing, "
+            "name the spacing when the forecaster is built, as in freq='D'."
         )
     for line in (every, *longest):
         spacing = _spacing(line)
@@ -262,9 +261,10 @@ def _inferred(facts: DateFacts) -> str:
     )
 
 
-def _between(every: pd.DatetimeIndex, line: pd.DatetimeIndex) -> int:
-    """How many of all dates lie between the first and the last of a series."""
-    return int(np.sum((every >= line[0]) & (every <= line[-1])))
+def _weekly(line: pd.DatetimeIndex) -> bool:
+    """Whether all dates are whole weeks apart, three of them or more."""
+    weeks = (line - line[0]) / pd.Timedelta(days=7)
+    return line.size >= 3 and bool((np.asarray(weeks) % 1 == 0).all())
 
 
 def _spacing(line: pd.DatetimeIndex) -> str | None:

@@ -142,7 +142,12 @@ class Coherent(Wrapper):
                 f"of all series for method={self.method!r}, got {len(errors)}; ask for more windows, or choose "
                 "a method without errors, such as 'ols'."
             )
-        return errors.astype(np.float32)
+        # A sum of series without errors, such as of what is no longer sold, has nothing to move with: these get
+        # errors of a millionth of the largest, which do not go together.
+        size = np.sqrt((errors**2).mean(0))
+        least = 1e-6 * size.max() or 1.0
+        noise = least * np.random.default_rng(0).normal(size=errors.shape)
+        return np.where(size < least, noise, errors).astype(np.float32)
 
     def _check_sums(self, panel: Panel) -> None:
         """Refuse a history that does not add up, where all of it is known."""

@@ -13,7 +13,7 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,7 +75,8 @@ class Forecaster(abc.ABC):
                 )
         self.quantiles = check_levels(who, self.quantiles)
         self.freq = check_spacing(who, self.freq)
-        seasons = [self.season] if np.ndim(self.season) == 0 else list(np.asarray(self.season))
+        several = isinstance(self.season, Iterable) and not isinstance(self.season, str)
+        seasons = tuple(self.season) if several else (self.season,)  # pyright: ignore[reportArgumentType]
         seasons = tuple(sorted({whole(who, "season", s) for s in seasons}))
         self.season = seasons[0] if len(seasons) == 1 else seasons
         for role in ("past", "future", "static"):
@@ -241,6 +242,7 @@ class Forecaster(abc.ABC):
                 f"backtest expected a frame, got {frame}; call forecast(panel, columns) with each of its parts."
             )
         panel = self.schema.panel(frame)
+        self._check_targets(panel)
         dates = whole("backtest", "dates", dates)
         if dates > panel.length:
             raise ValueError(

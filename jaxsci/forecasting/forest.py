@@ -24,8 +24,8 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 from scipy import sparse
 
+from .._arrays import check_finite
 from .._checks import whole
-from ..constraints.affine import check_finite
 
 
 class QuantileForest(eqx.Module):

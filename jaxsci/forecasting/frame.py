@@ -109,15 +109,27 @@ def joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.Da
     ahead = future.loc[:, [ID, DATE, *names]].set_index([ID, DATE])
     rows = frame.set_index([ID, DATE])
     both = rows.index.intersection(ahead.index)
-    for name in names:
+    for name in names if len(both) else ():
         one, other = rows.loc[both, name], ahead.loc[both, name]
-        apart = (one.notna() & other.notna() & (one != other)).to_numpy(bool)
+        apart = _apart(one, other)
         if apart.any():
             series, date = both[apart][0]
+            first, second = (x.astype(object)[apart].iloc[0] for x in (one, other))
             raise ValueError(
-                f"predict expected future rows that agree with the frame's, got {one[apart].iloc[0]!r} and "
-                f"{other[apart].iloc[0]!r} in column {name!r} of series {series!r} at {date}; pass the dates "
-                "after the last known target only, or correct one of them."
+                f"predict expected future rows that agree with the frame's, got {first} and {second} in column "
+                f"{name!r} of series {series!r} at {date}; pass the dates after the last known target only, or "
+                "correct one of them."
             )
     # A date in both frames gets from the other what the frame has not.
     return rows.combine_first(ahead).reset_index()
+
+
+def _apart(one: pd.Series, other: pd.Series) -> np.ndarray:
+    """Where both are known and differ, by more than single precision where they are numbers."""
+    known = np.asarray(one.notna() & other.notna(), bool)
+    if all(pd.api.types.is_numeric_dtype(x.dtype) for x in (one, other)):
+        a, b = (x.to_numpy(np.float64, na_value=np.nan) for x in (one, other))
+        return known & ~np.isclose(a, b, rtol=1e-6, atol=0.0)
+    return known & (one.astype(object).astype(str) != other.astype(object).astype(str)).to_numpy(
+        bool
+    )

@@ -10,7 +10,7 @@ arXiv:1711.11053, section 3.3, for the grid; Eisenach, Patel, Madeka, MQTransfor
 revisions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,8 +55,9 @@ class ForecastGrid:
 
     @property
     def made(self) -> Bool[np.ndarray, "series dates"]:
-        """Where forecasts were made."""
-        return np.asarray(~np.isnan(self.values).any((2, 3)))
+        """Where forecasts were made: everywhere but where a series had not begun and all quantiles are NaN."""
+        begun = np.logical_or.accumulate(self.panel.observed, 1)[:, np.asarray(self.columns)]
+        return begun | ~np.isnan(self.values).all((2, 3))
 
     @property
     def targets(
@@ -152,11 +153,12 @@ def quantile_name(level: float) -> str:
 
 def check_levels(who: str, levels: Sequence[float]) -> tuple[float, ...]:
     """Levels of quantiles as increasing numbers between 0 and 1."""
-    if isinstance(levels, str) or np.ndim(levels) != 1:
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
         raise TypeError(
             f"{who} expected quantiles as a sequence of levels, got {levels!r}; write (0.1, 0.5, 0.9), for "
             "instance."
         )
+    levels = tuple(levels)
     values = tuple(float(q) for q in levels)
     if not values or not all(0 < q < 1 for q in values) or sorted(set(values)) != list(values):
         raise ValueError(

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from .._arrays import at_once
 from ..constraints import AffineConstraint
-from ..constraints.affine import at_once
 
 
 class Hierarchy(eqx.Module):

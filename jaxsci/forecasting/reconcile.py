@@ -27,8 +27,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from solvers.laws.system import root
 
+from .._arrays import check_finite, floating
 from ..constraints import Ensemble, ProjectedGaussian, project
-from ..constraints.affine import check_finite, floating
 from ..constraints.covariance import LowRank
 from .hierarchy import Hierarchy
 
@@ -83,7 +83,7 @@ def reconcile(
                 "method or residuals beside it; leave them out, or pass its mean."
             )
         return project(forecast, hierarchy.constraint)
-    mean = floating(forecast)
+    mean = floating("reconcile", forecast)
     series = len(hierarchy.ids)
     if mean.shape[-1:] != (series,):
         raise ValueError(
@@ -142,7 +142,7 @@ def shrunk_covariance(residuals: ArrayLike | None, series: int) -> LowRank:
 
 def check_residuals(residuals: ArrayLike | None, series: int) -> Float[Array, "times series"]:
     """Residuals that are enough."""
-    errors = floating(residuals)  # pyright: ignore[reportArgumentType]
+    errors = floating("reconcile", residuals)  # pyright: ignore[reportArgumentType]
     if errors.ndim != 2 or errors.shape[1] != series or errors.shape[0] < LEAST_TIMES:
         raise ValueError(
             f"reconcile expected residuals of shape (times >= {LEAST_TIMES}, series={series}), got "

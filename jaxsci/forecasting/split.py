@@ -1,7 +1,9 @@
 """A frame of series cut at a date: what a forecaster may learn from, and what it is judged by."""
 
+import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .calendar import check_kind
@@ -17,11 +19,12 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Args:
         frame: as for `Forecaster.fit`.
-        last: the last date of the first frame: a timestamp or its text, or a whole number.
+        last: the last date of the first frame: a timestamp or its text, or a whole number. A day as text is
+            all of it, with its hours.
 
     Raises:
         TypeError: a date of another kind than those of the frame.
-        ValueError: a frame without the columns, or a date before or after all of its rows.
+        ValueError: a frame without the columns, text that is no date, or a date before or after all rows.
     """
     table = as_frame(frame)
     missing = [name for name in (ID, DATE) if name not in table.columns]
@@ -32,13 +35,14 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     dates: Any = table[DATE]
     check_kind(dates)
     counted = pd.api.types.is_integer_dtype(dates.dtype)
-    if counted == isinstance(last, str) or counted != pd.api.types.is_integer(last):
+    kinds = int | np.integer if counted else str | datetime.date | np.datetime64
+    if not isinstance(last, kinds):
         kind, example = ("a whole number", 120) if counted else ("a date", "2024-06-30")
         raise TypeError(
             f"split_by_date expected {kind} like those of the frame, got {last!r}; write {example!r}, for "
             "instance."
         )
-    before: Any = dates <= (last if counted else pd.Timestamp(last))
+    before: Any = dates <= (last if counted else _moment(last))
     if before.all() or not before.any():
         raise ValueError(
             f"split_by_date expected a date with rows up to it and after it, got {last}, and rows from "
@@ -47,3 +51,15 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     first, second = table.loc[before], table.loc[~before]
     second = second.loc[second[ID].isin(first[ID].unique())]
     return first.reset_index(drop=True), second.reset_index(drop=True)
+
+
+def _moment(last: Any) -> pd.Timestamp:
+    """The last moment that a date stands for."""
+    try:
+        moment: Any = pd.Timestamp(last)
+    except ValueError as error:
+        raise ValueError(
+            f"split_by_date expected a date, got {last!r}; write '2024-06-30', for instance."
+        ) from error
+    whole_day = isinstance(last, str) and ":" not in last and moment == moment.normalize()
+    return moment + pd.Timedelta(days=1) - pd.Timedelta(1, "ns") if whole_day else moment

@@ -144,7 +144,7 @@ class SeriesStore:
             "observed": lambda t: (t,),
             "past": lambda t: (t, widths["past"]),
             "future": lambda t: (t + schema.horizon, widths["future"]),
-            "static": lambda t: (len(schema.static) - categories,),
+            "static": lambda t: (sum(c.width for c in schema.static if c.levels is None),),
             "codes": lambda t: (categories,),
         }
         return [(n, *after[name](t)) for n, t in self.shapes]

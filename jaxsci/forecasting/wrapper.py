@@ -38,6 +38,9 @@ class Wrapper(Forecaster):
         fitted._fit(panel)
         return fitted
 
+    def _check_targets(self, panel: Panel) -> None:
+        self.forecaster._check_targets(panel)
+
     def _set_schema(self, schema: Schema) -> None:
         super()._set_schema(schema)
         self.forecaster._set_schema(schema)

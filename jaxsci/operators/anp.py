@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arrays import check_finite
 from .._checks import check_key, whole
-from ..constraints.affine import check_finite
 from ..nn.attention import CrossAttention, SelfAttentionBlock
 
 

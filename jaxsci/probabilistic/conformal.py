@@ -24,7 +24,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from ..constraints.affine import check_finite, floating
+from .._arrays import check_finite, floating
 
 
 class ConformalBand(eqx.Module):
@@ -54,7 +54,7 @@ class ConformalBand(eqx.Module):
             ValueError: shapes that are not those of the calibration, a scale too many or too few, or one
                 that is not positive.
         """
-        mean = floating(mean)
+        mean = floating("conformal", mean)
         if (scale is not None) != self.scaled:
             raise ValueError(
                 f"ConformalBand expected {'a scale' if self.scaled else 'no scale'}, as it was calibrated, "
@@ -102,7 +102,7 @@ def conformal(
             positive, numbers that are not finite, or a level or a share out of range. Inside jit, a scale
             that is not positive gives NaN or an infinite band.
     """
-    mean, target = floating(mean), floating(target)
+    mean, target = floating("conformal", mean), floating("conformal", target)
     scaled = scale is not None
     scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
     if mean.ndim < 1 or mean.size == 0 or not mean.shape == target.shape == scale.shape:

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from .._arrays import check_finite
 from .._checks import whole
-from ..constraints.affine import check_finite
 from .gaussian_process import GaussianProcess
 
 

@@ -19,7 +19,7 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float
 
-from ..constraints.affine import check_finite, floating
+from .._arrays import check_finite, floating
 from .kernels import AbstractKernel
 
 
@@ -40,7 +40,7 @@ class GaussianProcess(eqx.Module):
     mean: Float[Array, ""]
 
     def __init__(self, kernel: AbstractKernel, *, noise: ArrayLike, mean: ArrayLike = 0.0):
-        noise, mean = floating(noise), floating(mean)
+        noise, mean = floating("GaussianProcess", noise), floating("GaussianProcess", mean)
         if noise.ndim or mean.ndim:
             raise ValueError(
                 f"GaussianProcess expected a single noise and a single mean, got shapes {noise.shape} and "

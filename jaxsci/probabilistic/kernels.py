@@ -18,7 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from ..constraints.affine import check_finite, floating
+from .._arrays import check_finite, floating
 
 
 class AbstractKernel(eqx.Module):
@@ -115,7 +115,7 @@ def _logarithms(
     who: str, lengthscale: ArrayLike | Sequence[float], amplitude: ArrayLike
 ) -> tuple[Array, Array]:
     """Parameters that may be learned: their logarithms are free."""
-    lengthscale, amplitude = floating(jnp.asarray(lengthscale)), floating(amplitude)
+    lengthscale, amplitude = floating(who, jnp.asarray(lengthscale)), floating(who, amplitude)
     if lengthscale.ndim != 1 or amplitude.ndim != 0:
         raise ValueError(
             f"{who} expected lengthscale of shape (dims,) and a single amplitude, got {lengthscale.shape} "

@@ -27,8 +27,8 @@ from numpyro.contrib.module import random_eqx_module
 from numpyro.infer import MCMC, NUTS, SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivariateNormal
 
+from .._arrays import check_finite
 from .._checks import check_key, whole
-from ..constraints.affine import check_finite
 from .mixture import moment_match
 
 

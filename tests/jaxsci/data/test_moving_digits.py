@@ -216,7 +216,7 @@ def test_impossible_canvases_are_refused(sprites):
 
 
 def test_an_unknown_force_is_refused(sprites, unchecked):
-    with pytest.raises(ValueError, match="expected to be one of"):
+    with pytest.raises(ValueError, match="NBodyDigits expected a force of"):
         acceleration(jnp.zeros((2, 2)), force="r3", **PAPER)
 
 

@@ -113,6 +113,21 @@ def test_errors_of_the_past_weigh_the_series(tmp_path, hierarchy, sales, method)
         Coherent(naive, hierarchy, method=method, windows=2).fit(sales)
 
 
+@pytest.mark.parametrize("method", ["wls_variance", "mint"])
+def test_what_is_no_longer_sold_has_no_errors_and_stays(hierarchy, sales, method):
+    """A branch of zeros: total = a + b, of which b has the one part z, and x and y make a."""
+    still = sales.ds > 20
+    gone = sales.assign(y=sales.y.mask(still & sales.unique_id.str.startswith("a"), 0.0))
+    part = gone[gone.unique_id.str.startswith("b")].drop_duplicates("ds").set_index("ds").y
+    gone = gone.assign(y=gone.y.mask(still & (gone.unique_id == "total"), gone.ds.map(part)))
+    naive = SeasonalNaive(**OPTIONS)
+    found = Coherent(naive, hierarchy, method=method).fit(gone).predict(gone)
+    plain = naive.fit(gone).predict(gone)
+    assert gap(found, hierarchy) < 1e-9
+    a = found.unique_id.str.startswith("a")
+    np.testing.assert_allclose(found[a]["0.4"], plain[a]["0.4"], atol=1e-5)
+
+
 def test_a_network_learns_and_forecasts_coherently(tmp_path, hierarchy, sales):
     inner = MLP(**NETWORK)
     made = Coherent(inner, hierarchy, end_to_end=True).fit(sales)

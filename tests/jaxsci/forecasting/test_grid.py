@@ -53,6 +53,13 @@ def test_the_ensemble_is_the_mean_over_creation_dates_of_a_target(panel):
         same.ensemble(0)
 
 
+def test_what_went_wrong_is_not_left_out(panel):
+    """A forecast that is NaN though its series had begun is not one that could not be made."""
+    grid = grid_of(panel, [50, 52], lambda i, t, h, q: np.where(i == 1, np.nan, 0 * h))
+    assert grid.made.all()
+    assert grid.to_frame(cutoffs=True)["0.5"].isna().sum() == 2 * HORIZON
+
+
 def test_paths_follow_one_target(panel):
     columns = np.arange(40, 46)
     path = grid_of(panel, columns, lambda i, t, h, q: 1000 * (t + h) + t).path(0.5)

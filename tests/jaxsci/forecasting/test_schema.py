@@ -66,9 +66,15 @@ def weeks(days):
 
 def test_weeks_that_begin_on_other_days_are_not_daily_series_with_gaps():
     apart = weeks([f"2024-01-{day:02d}" for day in range(1, 8)])
-    with pytest.raises(ValueError, match=r"one spacing and one phase, got 'W-...' .*freq='D'"):
+    with pytest.raises(ValueError, match=r"one spacing and phase, got weeks .*freq='D'"):
         Calendar.of(apart, None)
     assert Calendar.of(apart, "D").spacing == "D"
+    gap = DateFacts(apart.every, tuple(line.drop(4) for line in apart.longest), apart.series)
+    with pytest.raises(ValueError, match="one spacing and phase"):
+        Calendar.of(gap, None)
+    # Days of which the longest series have every other one are days.
+    half = [pd.Series(pd.date_range("2024-01-01", periods=60, freq=f)) for f in ("2D", "D")]
+    assert Calendar.of(DateFacts(half[1], (half[0],), 2), None).spacing == "D"
     assert Calendar.of(weeks(["2024-01-01", "2024-01-15"]), None).spacing == "W-MON"
 
 
@@ -128,6 +134,12 @@ def test_future_rows_that_contradict_the_frame_are_refused(frame):
     rows = frame[frame.unique_id == "series 0"].tail(1)
     same = learned.panel(frame, rows)
     np.testing.assert_array_equal(same.future, learned.panel(frame).future)
+    # Kinds and precision do not matter.
+    kinds = learned.panel(frame, rows.assign(event=pd.Categorical(rows.event)))
+    np.testing.assert_array_equal(kinds.future, same.future)
+    single = schema(frame, future=("sales",))
+    same = single.panel(frame, rows.assign(sales=rows.sales.astype(np.float32)))
+    np.testing.assert_array_equal(same.future, single.panel(frame).future)
     other = rows.assign(event=rows.event.map({"none": "fair", "fair": "none"}))
     with pytest.raises(
         ValueError, match=r"agree with the frame's.*'event' of series 'series 0' at 2021-03-01"

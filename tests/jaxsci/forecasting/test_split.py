@@ -26,9 +26,20 @@ def test_series_that_begin_later_are_left_out(frame):
     assert first.ds.max() == np.int64(30)
 
 
+def test_a_day_is_all_of_it():
+    hours = pd.date_range("2024-01-01", periods=72, freq="h")
+    frame = pd.DataFrame({"unique_id": "a", "ds": hours, "y": 1.0})
+    assert split_by_date(frame, "2024-01-02")[0].ds.max() == pd.Timestamp("2024-01-02 23:00")
+    assert split_by_date(frame, "2024-01-02 00:00")[0].ds.max() == pd.Timestamp("2024-01-02")
+    assert split_by_date(frame, pd.Timestamp("2024-01-02"))[0].ds.max() == pd.Timestamp(
+        "2024-01-02"
+    )
+
+
 @pytest.mark.parametrize(
     ("last", "error", "message"),
     [
+        ("soon", ValueError, "expected a date, got 'soon'"),
         ("2020-12-31", ValueError, "rows from 2021-01-01"),
         ("2021-03-01", ValueError, "rows up to it and after it"),
         (7, TypeError, "a date like those of the frame, got 7"),

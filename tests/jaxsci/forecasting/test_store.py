@@ -84,6 +84,24 @@ def test_parts_have_the_series_of_the_frame(store, shuffled):
         assert part.categories == whole.categories
 
 
+def test_gaps_of_numbers_are_marked_in_parts_too(frame, tmp_path):
+    gaps = frame.assign(
+        size=frame["size"].where(frame["unique_id"] != "series 2"),
+        sales=frame["sales"].mask(frame.index % 7 == 0),
+    )
+    source = tmp_path / "gaps.parquet"
+    gaps.to_parquet(source)
+    naive = SeasonalNaive(**OPTIONS)
+    store = naive.write_store(source, tmp_path / "gaps", rows=60)
+    whole = naive._learn_schema(gaps).panel(gaps)
+    assert whole.static.shape[1] == 2
+    for part in store:
+        rows = np.flatnonzero(np.isin(whole.ids, part.ids))
+        np.testing.assert_allclose(part.static, whole.static[rows], rtol=1e-6)
+        past = whole.past[rows][:, -part.length :]
+        np.testing.assert_allclose(part.past, past, rtol=1e-6, atol=1e-7)
+
+
 def test_a_schema_of_parts_is_that_of_the_whole(frame):
     learn = SeasonalNaive(**OPTIONS)._learn_schema
     names = frame["unique_id"].unique()

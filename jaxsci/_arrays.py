@@ -1,0 +1,56 @@
+"""Arrays of real numbers, from what users pass, and what can be said of them outside jit."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, PyTree
+
+
+def floating(who: str, x: ArrayLike) -> Array:
+    """An array of floating point numbers; integers become the default precision.
+
+    Raises:
+        TypeError: what is no array.
+        ValueError: complex numbers.
+    """
+    try:
+        with at_once(x):
+            x = jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{who} expected arrays of numbers, got {type(x).__name__}; convert "
+            "it with jnp.asarray."
+        ) from error
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise ValueError(
+            f"{who} expected real numbers, got {x.dtype}; pass the real and the "
+            "imaginary part as two fields."
+        )
+    with at_once(x):
+        return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def at_once(x: PyTree) -> AbstractContextManager[None]:
+    """Where what is made of known numbers is known too, inside jit; what is traced stays so.
+
+    Without it jit would trace constants, and nothing could be said of them.
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
+        return nullcontext()
+    return jax.ensure_compile_time_eval()
+
+
+def check_finite(who: str, name: str, array: Array) -> None:
+    """Refuse NaN and infinity where they can be seen; inside jit they cannot."""
+    if isinstance(array, Tracer):
+        return
+    numbers = np.asarray(array)
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{who} expected finite {name}, got {numbers[where]} at index {where}; remove or repair it."
+        )
