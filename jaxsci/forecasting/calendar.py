@@ -74,7 +74,7 @@ class Calendar:
             spacing: see the class; None to infer it.
 
         Raises:
-            ValueError: a spacing of another kind, or one that cannot be inferred.
+            ValueError: a spacing of another kind, one that is finer than all dates, or that cannot be inferred.
         """
         first = facts.every.iloc[0]
         if pd.api.types.is_integer_dtype(facts.every.dtype):
@@ -87,13 +87,23 @@ class Calendar:
                     "freq out to infer it."
                 )
             return cls(int(first), int(spacing))
+        named = spacing is not None
         if spacing is None:
             spacing = _inferred(facts)
         if isinstance(spacing, int):
             raise ValueError(
                 f"Calendar expected a pandas frequency for dates, got {spacing}; use 'D' or 'h', for instance."
             )
-        return cls(pd.Timestamp(first), spacing)
+        calendar = cls(pd.Timestamp(first), spacing)
+        # A finer one would make hours of days.
+        apart = int(np.gcd.reduce(np.diff(calendar.positions(facts.every)))) if named else 1
+        if apart > 1 and facts.every.size > _FEW:
+            raise ValueError(
+                f"Calendar expected the spacing of the dates, got {spacing!r}, of which all "
+                f"{facts.every.size} are {apart} or multiples of that apart; leave freq out, or name the "
+                "spacing that they have."
+            )
+        return calendar
 
     def has_spacing(self, spacing: str | int | None) -> bool:
         """Whether its spacing is the given one; None stands for any."""
@@ -228,6 +238,8 @@ def check_kind(dates: pd.Series) -> None:
 
 # Series, and stretches of each, that are looked at for the spacing.
 _LONGEST = 3
+# Dates that may be multiples of the spacing apart by chance.
+_FEW = 5
 _TRIED = 300
 
 

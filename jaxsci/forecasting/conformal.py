@@ -66,9 +66,9 @@ class Conformal(Wrapper):
         # One such score, divided by nothing, would widen the quantiles of all other series.
         counted = known & (width[..., 0] > 0)
         scores = (targets[..., None] - grid.values) / np.where(width > 0, width, 1.0)
-        self._moves = np.stack(
-            [self._move(scores[:, :, h][counted[:, :, h]], h + 1) for h in range(self.horizon)]
-        )
+        moves = [self._move(scores[:, :, h][counted[:, :, h]], h + 1) for h in range(self.horizon)]
+        # In the precision that they are saved in.
+        self._moves = np.stack(moves).astype(np.float32).astype(np.float64)
         self.forecaster = self._fitted(panel)
 
     def _move(self, scores: np.ndarray, horizon: int) -> np.ndarray:

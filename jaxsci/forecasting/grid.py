@@ -48,6 +48,12 @@ class ForecastGrid:
                 f"{self.values.shape}; forecast every series at every date."
             )
 
+    def __repr__(self) -> str:
+        return (
+            f"ForecastGrid(series={len(self.panel.ids)}, dates={len(self.columns)}, horizon={self.horizon}, "
+            f"levels={self.levels})"
+        )
+
     @property
     def horizon(self) -> int:
         """Number H of dates ahead."""

@@ -60,6 +60,11 @@ def test_what_went_wrong_is_not_left_out(panel):
     assert grid.to_frame(cutoffs=True)["0.5"].isna().sum() == 2 * HORIZON
 
 
+def test_a_grid_says_its_sizes_alone(panel):
+    grid = grid_of(panel, [50, 52], lambda i, t, h, q: 0 * h)
+    assert repr(grid) == "ForecastGrid(series=4, dates=2, horizon=3, levels=(0.1, 0.5))"
+
+
 def test_paths_follow_one_target(panel):
     columns = np.arange(40, 46)
     path = grid_of(panel, columns, lambda i, t, h, q: 1000 * (t + h) + t).path(0.5)

@@ -78,6 +78,17 @@ def test_weeks_that_begin_on_other_days_are_not_daily_series_with_gaps():
     assert Calendar.of(weeks(["2024-01-01", "2024-01-15"]), None).spacing == "W-MON"
 
 
+def test_a_spacing_finer_than_all_dates_is_refused():
+    days = pd.Series(pd.date_range("2024-01-01", periods=30))
+    facts = DateFacts.of(days, pd.Series(["a"] * 30))
+    with pytest.raises(
+        ValueError, match=r"got 'h', of which all 30 are 24 or multiples .* leave freq out"
+    ):
+        Calendar.of(facts, "h")
+    gaps = days.drop([3, 4, 9])
+    assert Calendar.of(DateFacts.of(gaps, pd.Series(["a"] * 27, gaps.index)), "D").spacing == "D"
+
+
 def test_dates_without_a_common_spacing_are_refused():
     days = ["2020-01-01", "2020-01-02", "2020-01-05", "2020-01-06 01:30"]
     dates = pd.Series([pd.Timestamp(day) for day in days])
