@@ -21,13 +21,11 @@ def floating(who: str, x: ArrayLike) -> Array:
             x = jnp.asarray(x)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{who} expected arrays of numbers, got {type(x).__name__}; convert "
-            "it with jnp.asarray."
+            f"{who} expected arrays of numbers, got {type(x).__name__}; convert it with jnp.asarray."
         ) from error
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise ValueError(
-            f"{who} expected real numbers, got {x.dtype}; pass the real and the "
-            "imaginary part as two fields."
+            f"{who} expected real numbers, got {x.dtype}; pass the real and the imaginary part as two fields."
         )
     with at_once(x):
         return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)

@@ -121,7 +121,7 @@ def conservation(
     check_grid("conservation", grid)
     volumes = np.asarray(grid.volumes).ravel()
     if blocks is None:
-        totals = floating("AffineConstraint", total)
+        totals = floating("conservation", total)
         with at_once(totals):
             totals = totals[..., None]
         return AffineConstraint(volumes[None], totals, noise)
@@ -143,7 +143,7 @@ def conservation(
         along = np.arange(n) // (n // k)
         number = number * k + along.reshape([-1 if i == axis else 1 for i in range(grid.ndim)])
     member = number.ravel() == np.arange(math.prod(counts))[:, None]
-    totals = floating("AffineConstraint", total)
+    totals = floating("conservation", total)
     if totals.shape[-1:] != (len(member),):
         raise ValueError(
             f"conservation expected the totals of {len(member)} blocks as the last axis, got shape "

@@ -6,8 +6,6 @@ variable, last of all, and `read_zarr` compares. A store without that record was
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import xarray as xr
 
 from solvers.dataset.checksums import RECORD, checksums
 
+from .._folders import complete
 from .checks import check_dataset
 
 
@@ -44,17 +43,12 @@ def write_zarr(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False
             "pass overwrite=True."
         )
     check_dataset(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    with complete(path) as partial:
         # Consolidated metadata is no part of the zarr 3 format, and these stores are small trees.
         dataset.to_zarr(partial, mode="w", consolidated=False, zarr_format=3)
         metadata = json.loads((partial / "zarr.json").read_text(encoding="utf-8"))
         metadata["attributes"][RECORD] = checksums(partial)
         (partial / "zarr.json").write_text(json.dumps(metadata, indent=2), encoding="utf-8")
-        _replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return path
 
 
@@ -124,14 +118,3 @@ def _compare(path: Path, recorded: dict[str, str], found: dict[str, str]) -> Non
                 f"got {found[name]}: files are missing, cut short or changed; restore them from a "
                 "copy, or write the store again."
             )
-
-
-def _replace(new: Path, path: Path) -> None:
-    """Put `new` in the place of `path`; what was there goes last."""
-    if not path.exists():
-        os.replace(new, path)
-        return
-    old = path.with_name(f".{path.name}.old-{os.getpid()}")
-    os.replace(path, old)
-    os.replace(new, path)
-    shutil.rmtree(old)

@@ -12,7 +12,6 @@ from .fit_forest import fit_quantile_forest as fit_quantile_forest
 from .fit_forest import forest_from_sklearn as forest_from_sklearn
 from .forecaster import DECILES as DECILES
 from .forecaster import Forecaster as Forecaster
-from .forecaster import load as load
 from .forest import QuantileForest as QuantileForest
 from .forking import AlignedSource as AlignedSource
 from .forking import ForkSource as ForkSource
@@ -30,6 +29,7 @@ from .lineage import MLP as MLP
 from .lineage import MQCNN as MQCNN
 from .lineage import MQRNN as MQRNN
 from .lineage import MQTransformer as MQTransformer
+from .loading import load as load
 from .naive import Drift as Drift
 from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork

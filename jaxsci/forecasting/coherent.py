@@ -28,9 +28,10 @@ from scipy.special import ndtri
 from jaxsci._checks import whole
 from jaxsci.metrics.quantile_loss import pinball
 
-from .forecaster import Forecaster, load
+from .forecaster import Forecaster
 from .forking import AlignedSource, ForkSource
 from .hierarchy import Hierarchy
+from .loading import load
 from .network import MQNetwork
 from .neural import NeuralForecaster, mean_loss
 from .panel import Panel

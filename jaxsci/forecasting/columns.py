@@ -35,7 +35,7 @@ class Column:
         """The number of each category, from 1; 0 for one never seen, or a missing one."""
         assert self.levels is not None
         number = {level: k + 1 for k, level in enumerate(self.levels)}
-        return np.array([number.get(_name(value), 0) for value in values], np.int64)
+        return np.array([number.get(category_name(value), 0) for value in values], np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes this column of."""
@@ -81,7 +81,7 @@ class ColumnFacts:
             ValueError: infinite numbers.
         """
         if not pd.api.types.is_numeric_dtype(values.dtype):
-            return cls(name, levels=frozenset(_name(v) for v in values.dropna().unique()))
+            return cls(name, levels=frozenset(category_name(v) for v in values.dropna().unique()))
         numbers = values.to_numpy(np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
             raise ValueError(
@@ -137,7 +137,7 @@ def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ..
     return tuple(ColumnFacts.of(name, frame[name]).column() for name in names)
 
 
-def _name(value: Any) -> str:
+def category_name(value: Any) -> str:
     """The name of a category; 1.0 is 1, as joins make floats of integers."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))

@@ -25,7 +25,8 @@ import numpy as np
 
 from jaxsci._checks import whole
 
-from .forecaster import Forecaster, load
+from .forecaster import Forecaster
+from .loading import load
 from .panel import Panel
 from .wrapper import INNER, Wrapper
 

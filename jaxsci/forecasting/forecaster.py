@@ -8,11 +8,6 @@ for the last column, `cross_validate` and `backtest` for earlier ones.
 import abc
 import copy
 import dataclasses
-import importlib
-import inspect
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +15,25 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, PyTree
+from jaxtyping import Int
 
 from jaxsci._checks import whole
-from jaxsci.training import load_model, save_model
 
 from .calendar import check_spacing
 from .frame import DATE, ID, TARGET, as_frame
 from .grid import ForecastGrid, check_levels
 from .panel import Panel
+from .saving import Saved
 from .schema import Schema, check_roles
 from .store import SeriesStore, write_store
 
-_FORMAT = 5
-_FILE, _MODEL = "forecaster.json", "model"
 _ROLES = ("past", "future", "static")
-_PACKAGE = "jaxsci.forecasting"
 _Kind = TypeVar("_Kind", bound="Forecaster")
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(kw_only=True, eq=False)
-class Forecaster(abc.ABC):
+class Forecaster(Saved):
     """A model of many series that forecasts quantiles of each, at horizons 1 to H.
 
     Attributes:
@@ -87,25 +79,11 @@ class Forecaster(abc.ABC):
                 )
             setattr(self, role, tuple(names))
         check_roles(who, (*self.past, *self.future, *self.static))
-        self._learned: Schema | None = None
 
     @property
     def seasons(self) -> tuple[int, ...]:
         """The periods, increasing."""
         return (self.season,) if isinstance(self.season, int) else tuple(self.season)
-
-    @property
-    def schema(self) -> Schema:
-        """What `fit` learned of the frame's columns; it turns frames into panels.
-
-        Raises:
-            RuntimeError: before `fit`.
-        """
-        if self._learned is None:
-            raise RuntimeError(
-                f"{type(self).__name__} expected to be fitted first; call fit(frame), or load one that was."
-            )
-        return self._learned
 
     def fit(self: _Kind, frame: Any) -> _Kind:
         """Learn from a long frame, and return the forecaster itself.
@@ -269,66 +247,6 @@ class Forecaster(abc.ABC):
             values = np.maximum(values, 0.0)
         return ForecastGrid(panel, columns, tuple(self.quantiles), values)
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write options and what was learned into the folder `path`, as JSON and plain arrays.
-
-        The folder appears when it is complete; one that is overwritten stays until then.
-
-        Raises:
-            FileExistsError: if it exists and `overwrite` is off, or if it is no saved forecaster.
-            RuntimeError: before `fit`.
-            TypeError: a class that is not of `jaxsci.forecasting`, which `load` would not find.
-        """
-        path = Path(path)
-        if path.exists():
-            if not overwrite:
-                raise FileExistsError(
-                    f"save expected a new folder, got {path}, which exists; choose another path or pass "
-                    "overwrite=True."
-                )
-            if not (path / _FILE).is_file():
-                raise FileExistsError(
-                    f"save expected to overwrite a saved forecaster, got {path}, which is none; choose another "
-                    "path."
-                )
-        path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f".{path.name}.partial-"
-        ) as scratch:
-            made, old = Path(scratch) / "made", Path(scratch) / "old"
-            self._write(made)
-            if path.exists():
-                os.replace(path, old)
-            os.replace(made, path)
-
-    def _write(self, folder: Path) -> None:
-        """Write everything into a new folder."""
-        name, schema = type(self).__name__, self.schema
-        if getattr(importlib.import_module(_PACKAGE), name, None) is not type(self):
-            raise TypeError(
-                f"save expected a forecaster of {_PACKAGE}, the only ones that load finds, got {name} of "
-                f"{type(self).__module__}; keep the frame and the options, and fit it again."
-            )
-        arrays, sizes = self._arrays()
-        content = {
-            "format": _FORMAT,
-            "forecaster": name,
-            "options": self._options(),
-            "schema": schema.to_json(),
-            "sizes": sizes,
-            "arrays": arrays is not None,
-        }
-        text = json.dumps(content, indent=1)
-        folder.mkdir()
-        if arrays is not None:
-            save_model(folder / _MODEL, arrays)
-        (folder / _FILE).write_text(text, encoding="utf-8")
-
-    def _set_schema(self, schema: Schema) -> None:
-        """Take over what was learned of the columns."""
-        self._learned = schema
-
     def _check_targets(self, panel: Panel) -> None:
         """Refuse targets that contradict the options."""
         negative = panel.observed & (panel.y < 0)
@@ -356,30 +274,8 @@ class Forecaster(abc.ABC):
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         """Quantiles ``(series, columns, horizon, quantiles)``, each from what lies up to its column."""
 
-    def _arrays(self) -> tuple[PyTree | None, dict[str, Any]]:
-        """What was learned, as a pytree of arrays, and the sizes that make one of the same structure."""
-        return None, {}
-
-    def _like(self, sizes: dict[str, Any]) -> PyTree:
-        """A pytree of the structure of `_arrays`, for a forecaster that was not fitted."""
-        raise NotImplementedError(
-            f"{type(self).__name__} expected no arrays to load; its class has to say their structure."
-        )
-
-    def _restore(self, arrays: PyTree) -> None:
-        """Take over what was learned."""
-        raise NotImplementedError(
-            f"{type(self).__name__} expected no arrays to restore; its class has to keep them."
-        )
-
     def _options(self) -> dict[str, Any]:
-        """The options, for JSON."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    @classmethod
-    def _built(cls, path: Path, options: dict[str, Any]) -> "Forecaster":
-        """One with these options, from its folder."""
-        return cls(**options)
 
     def _learn_schema(self, frame: Any) -> Schema:
         return Schema.of(
@@ -434,45 +330,6 @@ class Forecaster(abc.ABC):
                 f"{type(self).__name__}.fit expected a store of {words[0]}, got one of {words[1]}; write one "
                 "with this forecaster."
             )
-
-
-def load(path: str | Path) -> Forecaster:
-    """The forecaster that was saved in the folder `path`.
-
-    Raises:
-        FileNotFoundError: no such folder, or not one that `Forecaster.save` wrote.
-        ValueError: one of another version, or damaged.
-    """
-    path = Path(path)
-    if not (path / _FILE).is_file():
-        raise FileNotFoundError(
-            f"load expected a folder written by Forecaster.save, got {path}, which has no "
-            f"{_FILE}; check the path."
-        )
-    try:
-        content = json.loads((path / _FILE).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"load expected a whole {_FILE} in {path}, got one that is damaged ({error}); save "
-            "the forecaster again."
-        ) from error
-    known = importlib.import_module(_PACKAGE)
-    content = content if isinstance(content, dict) else {}
-    kind = getattr(known, str(content.get("forecaster")), None)
-    missing = {"options", "schema", "sizes", "arrays"} - content.keys()
-    fits = isinstance(kind, type) and issubclass(kind, Forecaster) and not inspect.isabstract(kind)
-    if content.get("format") != _FORMAT or not fits or missing:
-        raise ValueError(
-            f"load expected a forecaster of {_PACKAGE} in format {_FORMAT}, got "
-            f"{content.get('forecaster')!r} in format {content.get('format')!r} without {sorted(missing)}; "
-            "fit it again with this version."
-        )
-    assert kind is not None
-    forecaster = kind._built(path, content["options"])
-    forecaster._set_schema(Schema.from_json(content["schema"]))
-    if content["arrays"]:
-        forecaster._restore(load_model(path / _MODEL, forecaster._like(content["sizes"])))
-    return forecaster
 
 
 def _increasing(columns: Any, length: int) -> np.ndarray:

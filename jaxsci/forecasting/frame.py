@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..data._extras import extra
 from .calendar import check_kind
+from .columns import category_name
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
 
@@ -130,6 +131,5 @@ def _apart(one: pd.Series, other: pd.Series) -> np.ndarray:
     if all(pd.api.types.is_numeric_dtype(x.dtype) for x in (one, other)):
         a, b = (x.to_numpy(np.float64, na_value=np.nan) for x in (one, other))
         return known & ~np.isclose(a, b, rtol=1e-6, atol=0.0)
-    return known & (one.astype(object).astype(str) != other.astype(object).astype(str)).to_numpy(
-        bool
-    )
+    names = (x.astype(object).map(category_name) for x in (one, other))
+    return known & np.not_equal(*(np.asarray(x, object) for x in names))

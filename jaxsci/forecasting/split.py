@@ -19,8 +19,8 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Args:
         frame: as for `Forecaster.fit`.
-        last: the last date of the first frame: a timestamp or its text, or a whole number. A day as text is
-            all of it, with its hours.
+        last: the last date of the first frame: a timestamp, text, or a whole number. Text stands for all that
+            it names: a day for its hours, a month for its days.
 
     Raises:
         TypeError: a date of another kind than those of the frame.
@@ -53,13 +53,14 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return first.reset_index(drop=True), second.reset_index(drop=True)
 
 
-def _moment(last: Any) -> pd.Timestamp:
-    """The last moment that a date stands for."""
+def _moment(last: Any) -> Any:
+    """The last moment that a date stands for; text names a minute, an hour, a day or a month."""
+    if not isinstance(last, str):
+        return pd.Timestamp(last)
     try:
-        moment: Any = pd.Timestamp(last)
+        period: Any = pd.Period(last)
+        return period.end_time
     except ValueError as error:
         raise ValueError(
             f"split_by_date expected a date, got {last!r}; write '2024-06-30', for instance."
         ) from error
-    whole_day = isinstance(last, str) and ":" not in last and moment == moment.normalize()
-    return moment + pd.Timedelta(days=1) - pd.Timedelta(1, "ns") if whole_day else moment

@@ -9,8 +9,6 @@ one of parquet files:
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from jaxsci._folders import complete
 
 from .panel import Panel
 from .parting import part_rows, read_part
@@ -199,13 +199,10 @@ def write_store(
             f"write_store expected a new folder, got {path}, which exists; open it with SeriesStore, or choose "
             "another path."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.partial-") as scratch:
-        folder = Path(scratch)
-        files = part_rows(source, folder, columns=columns, rows=rows)
+    with complete(path) as made:
+        files = part_rows(source, made.parent, columns=columns, rows=rows)
         schema = learn(map(read_part, files))
-        made, shapes, missing = folder / "store", [], None
-        made.mkdir()
+        shapes, missing = [], None
         for number, file in enumerate(files):
             frame = read_part(file)
             try:
@@ -223,7 +220,6 @@ def write_store(
             "ahead": missing,
         }
         (made / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(made, path)
     return SeriesStore(path)
 
 

@@ -47,4 +47,6 @@ class Wrapper(Forecaster):
 
     def _write(self, folder: Path) -> None:
         super()._write(folder)
-        self.forecaster._write(folder / INNER)
+        inner = folder / INNER
+        inner.mkdir()
+        self.forecaster._write(inner)

@@ -54,7 +54,7 @@ class ConformalBand(eqx.Module):
             ValueError: shapes that are not those of the calibration, a scale too many or too few, or one
                 that is not positive.
         """
-        mean = floating("conformal", mean)
+        mean = floating("ConformalBand", mean)
         if (scale is not None) != self.scaled:
             raise ValueError(
                 f"ConformalBand expected {'a scale' if self.scaled else 'no scale'}, as it was calibrated, "

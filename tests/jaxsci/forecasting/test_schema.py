@@ -148,6 +148,11 @@ def test_future_rows_that_contradict_the_frame_are_refused(frame):
     # Kinds and precision do not matter.
     kinds = learned.panel(frame, rows.assign(event=pd.Categorical(rows.event)))
     np.testing.assert_array_equal(kinds.future, same.future)
+    number = frame.assign(event=(frame.event == "fair").astype(int).astype(object))
+    floats = (
+        number[number.unique_id == "series 0"].tail(1).assign(event=lambda f: f.event.astype(float))
+    )
+    schema(number, future=("event",)).panel(number, floats)
     single = schema(frame, future=("sales",))
     same = single.panel(frame, rows.assign(sales=rows.sales.astype(np.float32)))
     np.testing.assert_array_equal(same.future, single.panel(frame).future)

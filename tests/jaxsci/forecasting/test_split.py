@@ -30,6 +30,8 @@ def test_a_day_is_all_of_it():
     hours = pd.date_range("2024-01-01", periods=72, freq="h")
     frame = pd.DataFrame({"unique_id": "a", "ds": hours, "y": 1.0})
     assert split_by_date(frame, "2024-01-02")[0].ds.max() == pd.Timestamp("2024-01-02 23:00")
+    days = frame.assign(ds=pd.date_range("2024-01-01", periods=72))
+    assert split_by_date(days, "2024-01")[0].ds.max() == pd.Timestamp("2024-01-31")
     assert split_by_date(frame, "2024-01-02 00:00")[0].ds.max() == pd.Timestamp("2024-01-02")
     assert split_by_date(frame, pd.Timestamp("2024-01-02"))[0].ds.max() == pd.Timestamp(
         "2024-01-02"
