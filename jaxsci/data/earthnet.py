@@ -159,8 +159,9 @@ def earthnet_auxiliary(
     weather, region = (
         x[..., nearest[:, None], nearest] for x in (weather, window["weather_elevation"])
     )
-    fixed = (np.broadcast_to(x, (len(weather), *x.shape)) for x in (window["elevation"], region))
-    elevation, region = fixed
+    elevation, region = (
+        np.broadcast_to(x, (len(weather), *x.shape)) for x in (window["elevation"], region)
+    )
     return np.concatenate([elevation, weather, region], axis=1)
 
 
