@@ -26,6 +26,7 @@ def convolve(
     stride: int = 1,
     upsample: int = 1,
     periodic: bool = False,
+    ahead: bool = False,
 ) -> Float[Array, "*space_out out_channels"]:
     """Convolve one sample, padded so that a stride of 1 keeps its size.
 
@@ -38,13 +39,15 @@ def convolve(
         upsample: points of the output to one of the input, with zeros put between: the transposed
             convolution with this stride.
         periodic: whether the field goes on periodically instead of with zeros.
+        ahead: whether the kernel reaches ahead only, all its k − 1 points.
     """
     kernel = weight.shape[:-2]
     if set(kernel) == {1} and stride == upsample == 1:
         # A matrix product: quicker to compile and to run than a convolution.
         y = x.reshape(-1, x.shape[-1]) @ weight.reshape(weight.shape[-2:]).astype(x.dtype)
         return y.reshape(*x.shape[:-1], -1)
-    pad = [((k - 1) // 2, k // 2 + upsample - 1) for k in kernel]
+    back = [0 if ahead else (k - 1) // 2 for k in kernel]
+    pad = [(b, k - 1 - b + upsample - 1) for k, b in zip(kernel, back, strict=True)]
     if periodic:
         x = jnp.pad(x, [*pad, (0, 0)], mode="wrap")
         pad = [(0, 0)] * len(kernel)
@@ -97,11 +100,12 @@ class Conv(eqx.Module):
         stride: every how many points the output is wanted.
         upsample: the stride of a transposed convolution; see `convolve`.
         periodic: whether the field goes on periodically instead of with zeros.
+        ahead: whether the kernel reaches ahead only; see `convolve`.
         bias: whether a constant is added to each output channel.
         key: random key of the initial weights, uniform in ±1/√(C_in · points of the kernel).
 
     Raises:
-        ValueError: a size that is not positive, or a periodic transposed convolution.
+        ValueError: a size that is not positive, or a transposed convolution that is periodic or reaches ahead.
         TypeError: a key that is none.
     """
 
@@ -110,6 +114,7 @@ class Conv(eqx.Module):
     stride: int = eqx.field(static=True)
     upsample: int = eqx.field(static=True)
     periodic: bool = eqx.field(static=True)
+    ahead: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -120,6 +125,7 @@ class Conv(eqx.Module):
         stride: int = 1,
         upsample: int = 1,
         periodic: bool = False,
+        ahead: bool = False,
         bias: bool = True,
         key: PRNGKeyArray,
     ):
@@ -138,6 +144,11 @@ class Conv(eqx.Module):
                 f"Conv expected no upsampling of a periodic field, got upsample={upsample}; use a "
                 "pointwise map and `from_patches`."
             )
+        if ahead and upsample > 1:
+            raise ValueError(
+                f"Conv expected no upsampling where the kernel reaches ahead, got upsample={upsample}; leave "
+                "one of them away."
+            )
         check_key("Conv", key)
         weight_key, bias_key = jax.random.split(key)
         bound = 1 / math.sqrt(in_channels * math.prod(kernel))
@@ -148,7 +159,7 @@ class Conv(eqx.Module):
             if bias
             else None
         )
-        self.periodic = periodic
+        self.periodic, self.ahead = periodic, ahead
 
     def __call__(
         self, x: Float[Array, "*space in_channels"]
@@ -161,7 +172,12 @@ class Conv(eqx.Module):
         self._check(x)
         return self._offset(
             convolve(
-                x, self.weight, stride=self.stride, upsample=self.upsample, periodic=self.periodic
+                x,
+                self.weight,
+                stride=self.stride,
+                upsample=self.upsample,
+                periodic=self.periodic,
+                ahead=self.ahead,
             )
         )
 
@@ -171,13 +187,13 @@ class Conv(eqx.Module):
         """Apply it to a sample of which every point is repeated, `factors` times along each axis.
 
         Raises:
-            ValueError: another number of axes or channels, or a convolution with a stride, with upsampling, or
-                of periodic fields.
+            ValueError: another number of axes or channels, or a convolution with a stride, with upsampling, of
+                periodic fields, or that reaches ahead.
         """
-        if self.stride > 1 or self.upsample > 1 or self.periodic:
+        if self.stride > 1 or self.upsample > 1 or self.periodic or self.ahead:
             raise ValueError(
-                "Conv.on_repeated expected a plain convolution, got one with a stride, with upsampling, or of "
-                "periodic fields; repeat the points, and call it."
+                "Conv.on_repeated expected a plain convolution, got one with a stride, with upsampling, of "
+                "periodic fields, or that reaches ahead; repeat the points, and call it."
             )
         self._check(x)
         return self._offset(convolve_repeated(x, self.weight, factors))

@@ -29,6 +29,7 @@ class GroupNorm(eqx.Module):
     Args:
         channels: number of channels.
         groups: number of groups, a divisor of the channels.
+        epsilon: ε, added to the variance.
 
     Raises:
         ValueError: groups that do not divide the channels.
@@ -37,8 +38,9 @@ class GroupNorm(eqx.Module):
     scale: Float[Array, " channels"]
     shift: Float[Array, " channels"]
     groups: int = eqx.field(static=True)
+    epsilon: float = eqx.field(static=True)
 
-    def __init__(self, *, channels: int, groups: int = 1):
+    def __init__(self, *, channels: int, groups: int = 1, epsilon: float = 1e-5):
         channels = whole("GroupNorm", "channels", channels)
         self.groups = whole("GroupNorm", "groups", groups)
         if channels % groups:
@@ -48,6 +50,7 @@ class GroupNorm(eqx.Module):
             )
         self.scale = jnp.ones(channels)
         self.shift = jnp.zeros(channels)
+        self.epsilon = epsilon
 
     def __call__(self, x: Float[Array, "*space channels"]) -> Float[Array, "*space channels"]:
         """Normalise one sample."""
@@ -56,7 +59,7 @@ class GroupNorm(eqx.Module):
         grouped = wide.reshape(-1, self.groups, x.shape[-1] // self.groups)
         centred = grouped - grouped.mean(axis=(0, 2), keepdims=True)
         variance = jnp.square(centred).mean(axis=(0, 2), keepdims=True)
-        normal = (centred * jax.lax.rsqrt(variance + 1e-5)).astype(x.dtype).reshape(x.shape)
+        normal = (centred * jax.lax.rsqrt(variance + self.epsilon)).astype(x.dtype).reshape(x.shape)
         return normal * self.scale.astype(x.dtype) + self.shift.astype(x.dtype)
 
 

@@ -19,14 +19,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._checks import check_key, whole
-from ...nn.cuboid.patterns import windows
 from ...nn.cuboid.self_attention import Compat, check_heads
-from ...nn.frames import merged, nearest
+from ...nn.frames import nearest
 from ...nn.positions import PositionEmbedding, Positions
 from .decoder import QueryDecoder
-from .encoder import PATCH, Encoder
+from .encoder import Encoder
 from .presets import PRESETS
 from .recipe import Recipe, Shape
+from .sizes import check_depth, check_shapes, check_windows, level_shapes
 from .stem import Head, Stage, Stem
 from .unet import UNetDecoder
 
@@ -106,27 +106,28 @@ class Earthformer(eqx.Module):
     ):
         who = "Earthformer"
         check_key(who, key)
-        self.shape_in, self.shape_out = _shapes(shape_in, shape_out)
+        self.shape_in, self.shape_out = check_shapes(who, shape_in, shape_out)
         self.auxiliary = whole(who, "auxiliary", auxiliary, 0)
         base = whole(who, "base", base)
         check_heads(who, base, whole(who, "heads", heads))
         num_globals = whole(who, "num_globals", num_globals, 0)
-        if not isinstance(depth, tuple) or not depth:
-            raise ValueError(
-                f"Earthformer expected depth as a tuple with one entry per level, got {depth!r}; write "
-                "depth=(1, 1)."
-            )
-        depth = tuple(whole(who, "each depth", d) for d in depth)
+        depth = check_depth(who, depth)
         if compat not in (None, "earthformer"):
             raise ValueError(
                 f"Earthformer expected compat None or 'earthformer', got {compat!r}; None is right where no "
                 "published weights have to be matched."
             )
         stages = _stages(stem, base)
-        shapes = _levels(self.shape_in, stages, base, len(depth))
+        shapes = level_shapes(
+            who,
+            self.shape_in,
+            stem=tuple(patch for _, patch in stages),
+            base=base,
+            levels=len(depth),
+        )
         # The published code fills up all that does not fit.
         for name in (pattern, cross):
-            _check_windows(name, shapes, shape_out[0], pad or compat is not None)
+            check_windows(who, name, shapes, shape_out[0], pad=pad or compat is not None)
         recipe = Recipe(
             heads=heads,
             pattern=pattern,
@@ -234,23 +235,6 @@ class Earthformer(eqx.Module):
         return nearest(jnp.moveaxis(field, 1, -1), (frames, height, width))
 
 
-def _shapes(shape_in: Shape, shape_out: Shape) -> tuple[Shape, Shape]:
-    for name, shape in (("shape_in", shape_in), ("shape_out", shape_out)):
-        if not isinstance(shape, tuple) or len(shape) != 4:
-            raise ValueError(
-                f"Earthformer expected {name} as a tuple (time, channels, height, width), got {shape!r}; "
-                "write for example (10, 1, 64, 64)."
-            )
-        for part, number in zip(("frames", "channels", "height", "width"), shape, strict=True):
-            whole("Earthformer", f"{part} of {name}", number)
-    if shape_in[2:] != shape_out[2:]:
-        raise ValueError(
-            f"Earthformer expected the same height and width in and out, got {shape_in[2:]} and "
-            f"{shape_out[2:]}; resample one of them."
-        )
-    return shape_in, shape_out
-
-
 def _stages(stem: Any, base: int) -> tuple[Stage, ...]:
     stages = []
     for channels, patch in ((base, 2),) if stem is None else stem:
@@ -263,38 +247,3 @@ def _stages(stem: Any, base: int) -> tuple[Stage, ...]:
             f"{stem!r}; write for example stem=(({base}, 2),)."
         )
     return tuple(stages)
-
-
-def _levels(shape: Shape, stages: tuple[Stage, ...], base: int, levels: int) -> tuple[Shape, ...]:
-    # Tokens have their channels last: what comes out is (time, height, width, channels).
-    frames, _, *size = shape
-    patches = [patch for _, patch in stages] + [PATCH] * (levels - 1)
-    size, sizes = (size[0], size[1]), []
-    for patch in patches:
-        if any(n < p for n, p in zip(size, patch, strict=True)):
-            raise ValueError(
-                f"Earthformer expected frames that patches {patches} can merge in turn, got {shape[2:]}, of "
-                f"which {size} is left for a patch {patch}; use fewer levels or smaller patches."
-            )
-        size = merged(size, patch)
-        sizes.append(size)
-    return tuple((frames, *s, base * 2**i) for i, s in enumerate(sizes[len(stages) - 1 :]))
-
-
-def _check_windows(name: str, shapes: tuple[Shape, ...], frames_out: int, pad: bool) -> None:
-    frames, side = windows(name)
-    shape = shapes[0]
-    if frames > shape[0] or side > min(shape[1:3]):
-        raise ValueError(
-            f"Earthformer expected windows that fit the finest tokens {shape[:3]} (time, height, width), got "
-            f"{name!r}; take smaller ones, or merge smaller patches."
-        )
-    for _, height, width, _ in () if pad else shapes:
-        asked = ((shape[0], frames), (frames_out, frames), (height, side), (width, side))
-        # On coarser levels windows are cut to what there is.
-        if any(size % min(window, size) for size, window in asked):
-            raise ValueError(
-                f"Earthformer expected windows that divide the tokens ({shape[0]} frames in and {frames_out} "
-                f"out, {height} x {width}), got {name!r}; take others, or pad=True for cuboids that are "
-                "filled up."
-            )

@@ -1,0 +1,140 @@
+r"""Samples from a denoiser: from noise to data, step by step.
+
+    x_s = √ᾱ_s x̂_0 + √(1−ᾱ_s−σ²) ε_θ + σ z,      x̂_0 = (x_t − √(1−ᾱ_t) ε_θ) / √ᾱ_t,      ε_θ = ε_θ(x_t, t),
+    σ² = η² (1−ᾱ_s) / (1−ᾱ_t) (1 − ᾱ_t/ᾱ_s),      s the step before t,  z ~ N(0, I)
+
+η = 0 is DDIM, deterministic given the first noise, and good in few steps; η = 1 through all steps is DDPM,
+whose σ² is the posterior variance β̃_t. Guidance moves the mean of every step.
+
+Reference: Song, Meng, Ermon, Denoising Diffusion Implicit Models, ICLR 2021, arXiv:2010.02502, equations 12
+and 16.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from .._checks import check_key, whole
+from .loss import Denoiser, check_noise
+from .schedule import NoiseSchedule
+
+Guidance = Callable[
+    [Float[Array, "*shape"], Int[Array, ""], Float[Array, ""]], Float[Array, "*shape"]
+]
+
+
+class Sampler(eqx.Module):
+    """Turn noise into data; see `ddpm` and `ddim`.
+
+    Args:
+        schedule: the noise that the denoiser was trained with.
+        steps: how many of the schedule's steps are made, evenly spaced and the last one among them; None
+            for all.
+        eta: η, share of fresh noise in each step.
+
+    Raises:
+        ValueError: more steps than the schedule has, or η outside [0, 1].
+    """
+
+    schedule: NoiseSchedule = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    eta: float = eqx.field(static=True)
+
+    def __init__(self, schedule: NoiseSchedule, *, steps: int | None = None, eta: float = 0.0):
+        self.schedule = schedule
+        self.steps = len(schedule) if steps is None else whole("Sampler", "steps", steps)
+        if self.steps > len(schedule):
+            raise ValueError(
+                f"Sampler expected at most the {len(schedule)} steps of its schedule, got steps={steps}; leave "
+                "it away for all of them."
+            )
+        if not 0 <= eta <= 1:
+            raise ValueError(f"Sampler expected eta in [0, 1], got {eta}; 0 is DDIM and 1 is DDPM.")
+        self.eta = float(eta)
+
+    def visited(self) -> Int[np.ndarray, " steps"]:
+        """The steps of the schedule that are made, in their order: from the noisiest."""
+        # The noisiest one always, since sampling begins with nothing but noise.
+        return (np.arange(self.steps, 0, -1) * len(self.schedule) // self.steps) - 1
+
+    def coefficients(self) -> Float[np.ndarray, "steps 3"]:
+        """Of each step made: the factors (a, b, σ) in x_s = a x_t + b ε_θ + σ z, formed in double precision."""
+        now = self.schedule.alpha_bar[self.visited()]
+        then = np.append(now[1:], 1.0)
+        sigma = self.eta * np.sqrt((1 - then) / (1 - now) * (1 - now / then))
+        a = np.sqrt(then / now)
+        # Rounding may leave a little less than nothing where η = 1.
+        b = np.sqrt(np.maximum(1 - then - sigma**2, 0)) - a * np.sqrt(1 - now)
+        return np.stack([a, b, sigma], axis=1)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        noise: Float[Array, "*shape"],
+        *,
+        key: PRNGKeyArray | None = None,
+        guidance: Guidance | None = None,
+    ) -> Float[Array, "*shape"]:
+        """One sample.
+
+        Args:
+            denoiser: from noisy data and the step to the noise in them.
+            noise: standard normal numbers, `jax.random.normal(key, shape)`, from which it starts.
+            key: random key of the fresh noise of the steps; not needed where η is 0.
+            guidance: from noisy data, the step and its standard deviation σ to what is added to the mean of the
+                step, as a `KnowledgeAlignment` does.
+
+        Raises:
+            ValueError: no key though η > 0, guidance though η = 0, or a denoiser whose output has another shape
+                than the data.
+            TypeError: a key that is none.
+        """
+        if self.eta > 0:
+            if key is None:
+                raise ValueError(
+                    f"Sampler expected a key for the fresh noise of eta={self.eta}, got none; give another "
+                    "one than the first noise was drawn with."
+                )
+            check_key("Sampler", key)
+        elif guidance is not None:
+            raise ValueError(
+                "Sampler expected eta > 0 with guidance, got eta=0; guidance moves a step's mean by its "
+                "standard deviation, which is zero."
+            )
+        index = jnp.arange(self.steps)
+        visited = jnp.asarray(self.visited(), jnp.int32)
+        factors = jnp.asarray(self.coefficients(), noise.dtype)
+
+        def step(x, inputs):
+            i, t, (a, b, sigma) = inputs
+            mean = a * x + b * check_noise("Sampler", denoiser(x, t), x)
+            if guidance is not None:
+                mean = mean + guidance(x, t, sigma)
+            if self.eta > 0:
+                fresh = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
+                mean = mean + sigma * fresh
+            return mean, None
+
+        x, _ = jax.lax.scan(step, noise, (index, visited, factors))
+        return x
+
+
+def ddpm(schedule: NoiseSchedule) -> Sampler:
+    """Ancestral sampling through all steps.
+
+    Reference: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models, NeurIPS 2020, arXiv:2006.11239,
+    algorithm 2, with the variance β̃_t.
+    """
+    return Sampler(schedule, eta=1.0)
+
+
+def ddim(schedule: NoiseSchedule, *, steps: int | None = None) -> Sampler:
+    """Deterministic sampling, in as few steps as wanted.
+
+    Reference: Song, Meng, Ermon, Denoising Diffusion Implicit Models, ICLR 2021, arXiv:2010.02502, equation 12.
+    """
+    return Sampler(schedule, steps=steps)

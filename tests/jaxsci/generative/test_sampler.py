@@ -1,0 +1,158 @@
+"""Samplers on data whose best denoiser is known: a normal distribution, and two points."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsci.generative import NoiseSchedule, Sampler, ddim, ddpm, denoising_loss
+
+SCHEDULE = NoiseSchedule.scaled_linear()
+MEAN, VARIANCE = 1.5, 0.25
+
+
+def table(values, t):
+    return jnp.asarray(values)[t]
+
+
+def best(x, t):
+    """The mean of the noise given x_t, for data from N(1.5, 0.25)."""
+    share = SCHEDULE.alpha_bar
+    slope = np.sqrt(1 - share) / (share * VARIANCE + 1 - share)
+    dtype = x.dtype
+    return table(slope.astype(dtype), t) * (x - table(np.sqrt(share).astype(dtype), t) * MEAN)
+
+
+def moments(sampler):
+    """Mean and variance of what comes out of N(0, 1): all steps are affine, so they can be followed."""
+    share = SCHEDULE.alpha_bar[sampler.visited()]
+    slope = np.sqrt(1 - share) / (share * VARIANCE + 1 - share)
+    mean, variance = 0.0, 1.0
+    for (a, b, sigma), c, root in zip(sampler.coefficients(), slope, np.sqrt(share), strict=True):
+        mean = (a + b * c) * mean - b * c * root * MEAN
+        variance = (a + b * c) ** 2 * variance + sigma**2
+    return mean, variance
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [(ddpm(SCHEDULE), (1.49972, 0.247766)), (ddim(SCHEDULE), (1.47972, 0.249177))],
+)
+def test_moments_of_a_normal_distribution(sampler, expected):
+    # Of numbers computed apart from this code, to five digits behind the point.
+    np.testing.assert_allclose(moments(sampler), expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("x64")
+def test_ddim_is_the_affine_map_that_its_coefficients_say():
+    sampler = ddim(SCHEDULE)
+    ends = sampler(best, jnp.array([0.0, 1.0]))
+    mean, variance = moments(sampler)
+    # Double precision through a thousand steps.
+    np.testing.assert_allclose([ends[0], (ends[1] - ends[0]) ** 2], [mean, variance], rtol=1e-10)
+
+
+@pytest.mark.parametrize("sampler", [ddpm(SCHEDULE), Sampler(SCHEDULE, steps=100, eta=0.5)])
+def test_samples_have_these_moments(sampler, key):
+    start, steps = jax.random.split(key)
+    count = 20_000
+    x = jax.jit(lambda k: sampler(best, jax.random.normal(start, (count,)), key=k))(steps)
+    mean, variance = moments(sampler)
+    # Four standard errors of a mean and of a variance.
+    assert float(x.mean()) == pytest.approx(mean, abs=4 * np.sqrt(variance / count))
+    assert float(x.var()) == pytest.approx(variance, rel=4 * np.sqrt(2 / count))
+
+
+def test_ddpm_has_the_posterior_of_its_paper():
+    """Mean and variance of equations 7 and 11 of Ho et al."""
+    a, b, sigma = ddpm(SCHEDULE).coefficients()[::-1].T
+    beta = np.array(SCHEDULE.beta)
+    np.testing.assert_allclose(a, 1 / np.sqrt(1 - beta), rtol=1e-12)
+    # 1 − ᾱ_0 has lost four digits.
+    np.testing.assert_allclose(b, -beta / np.sqrt((1 - beta) * (1 - SCHEDULE.alpha_bar)), rtol=1e-9)
+    np.testing.assert_allclose(sigma**2, SCHEDULE.posterior_variance, rtol=1e-9, atol=1e-20)
+
+
+def test_few_steps_are_even_and_begin_with_the_noisiest():
+    assert ddim(SCHEDULE, steps=4).visited().tolist() == [999, 749, 499, 249]
+    assert ddim(NoiseSchedule.linear(7), steps=3).visited().tolist() == [6, 3, 1]
+    assert ddpm(SCHEDULE).visited().tolist() == list(range(999, -1, -1))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 50, 1000])
+def test_noise_that_is_known_is_removed_wholly(steps):
+    """From a denoiser that knows the data DDIM goes to these data, in any number of steps."""
+    data = jnp.array([0.3, -2.0, 1.0])
+
+    def knowing(x, t):
+        signal, spread = (
+            table(np.sqrt(v).astype(np.float32), t)
+            for v in (SCHEDULE.alpha_bar, 1 - SCHEDULE.alpha_bar)
+        )
+        return (x - signal * data) / spread
+
+    x = ddim(SCHEDULE, steps=steps)(knowing, jnp.array([1.0, 0.1, -0.7]))
+    # Single precision; 1/√ᾱ_999 = 37 is what rounding is multiplied with.
+    np.testing.assert_allclose(x, data, atol=5e-5)
+
+
+def test_fewer_steps_are_as_good_the_more_they_are():
+    # The error of the mean, first order in the length of a step.
+    exact = moments(ddim(SCHEDULE))[0]
+    errors = [abs(moments(ddim(SCHEDULE, steps=n))[0] - exact) for n in (25, 50, 100)]
+    assert errors[0] > 1.6 * errors[1] > 1.6**2 * errors[2] > 0
+
+
+def test_gradients_pass_through_the_steps(x64):
+    sampler = Sampler(NoiseSchedule.scaled_linear(20), eta=1.0)
+    loss = lambda w: jnp.sum(
+        sampler(lambda x, t: jnp.tanh(w * x), jnp.array([0.4, -1.0]), key=jax.random.key(1)) ** 2
+    )
+    w, h = jnp.asarray(0.3), 1e-5
+    slope = (loss(w + h) - loss(w - h)) / (2 * h)
+    # Errors of order h².
+    assert float(jax.grad(loss)(w)) == pytest.approx(float(slope), rel=1e-7)
+
+
+def test_loss_of_the_best_denoiser_is_what_is_left_of_the_noise(key):
+    """The variance of the noise given x_t, averaged over the steps; one for a denoiser that finds none."""
+    share = SCHEDULE.alpha_bar
+    left = np.mean(share * VARIANCE / (share * VARIANCE + 1 - share))
+    draw, noise = jax.random.split(key)
+    x = MEAN + np.sqrt(VARIANCE) * jax.random.normal(draw, (4000, 8))
+    losses = lambda denoiser: jax.vmap(
+        lambda x, k: denoising_loss(denoiser, x, schedule=SCHEDULE, key=k)
+    )(x.astype(jnp.float32), jax.random.split(noise, 4000))
+    for denoiser, expected in ((best, left), (lambda x, t: jnp.zeros_like(x), 1.0)):
+        found = jax.jit(losses, static_argnums=0)(denoiser)
+        # Four standard errors.
+        error = float(found.std()) / np.sqrt(len(found))
+        assert float(found.mean()) == pytest.approx(expected, abs=4 * error)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 1001}, "at most the 1000 steps"),
+        ({"steps": 0}, "steps to be a whole number"),
+        ({"eta": 1.5}, "eta in"),
+        ({"eta": float("nan")}, "eta in"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Sampler(SCHEDULE, **options)
+
+
+def test_wrong_calls_are_refused(unchecked):
+    noise = jnp.zeros(3)
+    with pytest.raises(ValueError, match="expected a key"):
+        ddpm(SCHEDULE)(best, noise)
+    with pytest.raises(TypeError, match="expected a random key"):
+        ddpm(SCHEDULE)(best, noise, key=0)
+    with pytest.raises(ValueError, match="eta > 0 with guidance"):
+        ddim(SCHEDULE)(best, noise, guidance=lambda x, t, s: x)
+    with pytest.raises(ValueError, match="returns the noise in data of shape"):
+        ddim(SCHEDULE)(lambda x, t: x[:2], noise)
+    with pytest.raises(ValueError, match="returns the noise in data of shape"):
+        denoising_loss(lambda x, t: x[:2], noise, schedule=SCHEDULE, key=jax.random.key(0))
