@@ -31,6 +31,9 @@ from .perceptron import Perceptron as Perceptron
 from .phy_cell import PhyCell as PhyCell
 from .pointwise import Pointwise as Pointwise
 from .positions import PositionEmbedding as PositionEmbedding
+from .residual_block import ResidualBlock as ResidualBlock
+from .spatial_attention import SpatialAttention as SpatialAttention
 from .spectral import SpectralConv as SpectralConv
 from .st_lstm import SpatiotemporalLSTMCell as SpatiotemporalLSTMCell
+from .step_embedding import StepEmbedding as StepEmbedding
 from .window_attention import WindowAttention as WindowAttention

@@ -12,6 +12,7 @@ NAMES = (
     "data",
     "experiment",
     "forecasting",
+    "generative",
     "metrics",
     "nn",
     "operators",
