@@ -55,15 +55,14 @@ class CrossAttention(eqx.Module):
         )
         # One head after the other: batched over heads, XLA on CPUs picks layouts that make the
         # gradient of a small network 1.3 to 1.9 times slower.
-        attended = jnp.stack(
-            [_attend(q[:, h], k[:, h], v[:, h]) for h in range(self.heads)], axis=1
-        )
+        attended = jnp.stack([attend(q[:, h], k[:, h], v[:, h]) for h in range(self.heads)], axis=1)
         return _tokens(self.out, attended.reshape(queries.shape))
 
 
-def _attend(
+def attend(
     q: Float[Array, "queries d"], k: Float[Array, "tokens d"], v: Float[Array, "tokens d"]
 ) -> Float[Array, "queries d"]:
+    """One head, softmax(q kᵀ / √d) v."""
     scores = (q / math.sqrt(q.shape[-1])) @ k.T
     # Normalised after the product with v, which has fewer entries than the scores.
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .attention import attend
 from .conv_block import GroupNorm
 from .cuboid.dense import Dense
 from .residual_block import group_norm
@@ -38,6 +39,6 @@ class SpatialAttention(eqx.Module):
 
     def __call__(self, x: Float[Array, "*space channels"]) -> Float[Array, "*space channels"]:
         """Apply the layer to one sample."""
-        points = self.norm(x).reshape(-1, 1, x.shape[-1])
+        points = self.norm(x).reshape(-1, x.shape[-1])
         q, k, v = (layer(points) for layer in (self.query, self.key_, self.value))
-        return x + self.out(jax.nn.dot_product_attention(q, k, v)).reshape(x.shape)
+        return x + self.out(attend(q, k, v)).reshape(x.shape)

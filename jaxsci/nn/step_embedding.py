@@ -12,6 +12,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from .._checks import whole
@@ -46,7 +47,7 @@ class StepEmbedding(eqx.Module):
         )
         self.out = Dense(width, width, bias=True, key=out_key)
 
-    def __call__(self, step: ArrayLike, dtype: jnp.dtype = jnp.float32) -> Float[Array, " width"]:
+    def __call__(self, step: ArrayLike, dtype: DTypeLike = jnp.float32) -> Float[Array, " width"]:
         """The vector of one step.
 
         Args:

@@ -60,7 +60,7 @@ def test_a_still_block_is_the_identity_at_first():
 
 @pytest.mark.usefixtures("x64")
 def test_spatial_attention_is_its_formula(filled):
-    layer = filled(SpatialAttention, dtype=np.float64, channels=8)
+    layer = filled(lambda key: SpatialAttention(8, key=key), dtype=np.float64)
     x = normal(2, 3, 8)
     points = normalised(layer.norm, x, 1e-5).reshape(6, 8)
     q, k, v = (
