@@ -96,10 +96,10 @@ class Autoencoder(eqx.Module):
             )
         return cls(**{"channels": 1, "latent": 64, **changes}, key=key)
 
-    def encode(self, x: Float[Array, "channels height width"]) -> dist.Independent:
-        """The distribution of the latents of one frame.
+    def encode(self, x: Float[Array, "channels height width"]) -> dist.Normal:
+        """The distribution of the latents of one frame, each entry on its own.
 
-        Its mean, `.base_dist.loc`, stands for the frame where nothing is random.
+        Its mean, `.loc`, stands for the frame where nothing is random.
 
         Args:
             x: the frame; height and width are multiples of 2^(levels − 1).
@@ -117,7 +117,7 @@ class Autoencoder(eqx.Module):
         # As in the authors' code: no infinities early in training.
         deviation = jnp.exp(jnp.clip(log_variance, -30, 20) / 2)
         mean, deviation = (jnp.moveaxis(v, -1, 0) for v in (mean, deviation))
-        return dist.Normal(mean, deviation).to_event(3)
+        return dist.Normal(mean, deviation)
 
     def decode(
         self, z: Float[Array, "latent rows columns"]
@@ -139,7 +139,7 @@ class Autoencoder(eqx.Module):
     ) -> Float[Array, "channels height width"]:
         """Encode and decode one frame: through a random latent with a key, through the mean without."""
         latent = self.encode(x)
-        return self.decode(latent.base_dist.loc if key is None else latent.rsample(key))
+        return self.decode(jnp.asarray(latent.loc if key is None else latent.rsample(key)))
 
 
 def autoencoder_loss(
@@ -158,9 +158,9 @@ def autoencoder_loss(
         key: random key of the latent.
     """
     latent = model.encode(x)
-    error = jnp.abs(model.decode(latent.rsample(key)) - x).sum()
-    normal = latent.base_dist
-    divergence = 0.5 * (normal.loc**2 + normal.scale**2 - 1).sum() - jnp.log(normal.scale).sum()
+    error = jnp.abs(model.decode(jnp.asarray(latent.rsample(key))) - x).sum()
+    mean, deviation = jnp.asarray(latent.loc), jnp.asarray(latent.scale)
+    divergence = (0.5 * (mean**2 + deviation**2 - 1) - jnp.log(deviation)).sum()
     return error + weight * divergence
 
 

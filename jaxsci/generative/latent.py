@@ -11,6 +11,7 @@ arXiv:2307.10422.
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key
@@ -76,7 +77,7 @@ class LatentDiffusion(eqx.Module):
         known = self._known(past)
         return denoising_loss(
             lambda x, step: self.denoiser(x, step, known, key=dropout_key),
-            jax.lax.stop_gradient(z),
+            jax.lax.stop_gradient(jnp.asarray(z)),
             schedule=self.schedule,
             key=noise_key,
         )
@@ -122,5 +123,5 @@ class LatentDiffusion(eqx.Module):
 
     def _known(self, past: Array) -> Array:
         # The published code divides what is generated and not this: the same only where the scale is 1.
-        encode = lambda x: self._fixed.encode(x).base_dist.loc
+        encode = lambda x: jnp.asarray(self._fixed.encode(x).loc)
         return jax.vmap(encode)(past) / self.scale

@@ -114,7 +114,7 @@ class Sampler(eqx.Module):
             mean = a * x + b * check_noise("Sampler", denoiser(x, t), x)
             if guidance is not None:
                 mean = mean + guidance(x, t, sigma)
-            if self.eta > 0:
+            if key is not None and self.eta > 0:
                 fresh = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
                 mean = mean + sigma * fresh
             return mean, None

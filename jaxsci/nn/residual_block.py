@@ -91,9 +91,18 @@ class ResidualBlock(eqx.Module):
         *,
         seed: Seed | None = None,
     ) -> Float[Array, "*space out_channels"]:
-        """Apply the block to one sample; with a seed, dropout is on."""
+        """Apply the block to one sample; with a seed, dropout is on.
+
+        Raises:
+            ValueError: an embedding for a block that reads none, or none for one that does.
+        """
+        if (embedding is None) != (self.embedding is None):
+            raise ValueError(
+                f"ResidualBlock expected {'no embedding' if self.embedding is None else 'an embedding'}, got "
+                f"{'none' if embedding is None else 'one'}; build it with embedding=<its entries>."
+            )
         y = self.convs[0](jax.nn.silu(self.norms[0](x)))
-        if self.embedding is not None:
+        if self.embedding is not None and embedding is not None:
             y = y + self.embedding(jax.nn.silu(embedding))
         y = self.dropout(jax.nn.silu(self.norms[1](y)), seed=seed)
         return (x if self.shortcut is None else self.shortcut(x)) + self.convs[1](y)
