@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arrays import floating
 from .._checks import check_key, whole
 from ..nn import Conv
 from ..nn.conv_block import GroupNorm
@@ -107,6 +108,7 @@ class Autoencoder(eqx.Module):
         Raises:
             ValueError: another shape.
         """
+        x = floating("Autoencoder.encode", x)
         multiple = 2 ** (self.levels - 1)
         if x.ndim != 3 or x.shape[0] != self.channels or any(n % multiple for n in x.shape[1:]):
             raise ValueError(
@@ -127,6 +129,7 @@ class Autoencoder(eqx.Module):
         Raises:
             ValueError: another shape.
         """
+        z = floating("Autoencoder.decode", z)
         if z.ndim != 3 or z.shape[0] != self.latent:
             raise ValueError(
                 f"Autoencoder.decode expected a latent (channels={self.latent}, height, width), got shape "

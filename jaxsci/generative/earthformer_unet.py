@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._arrays import floating
 from .._checks import check_key, whole
 from ..nn.cuboid import CuboidStack, self_pattern
 from ..nn.cuboid.dense import Dense
@@ -94,6 +95,11 @@ class EarthformerUNet(eqx.Module):
             )
         base = whole(who, "base", base, 2)
         check_heads(who, base, whole(who, "heads", heads))
+        if base % 2:
+            raise ValueError(
+                f"EarthformerUNet expected an even base, got {base}; half the waves of its step are cosines, "
+                "half sines."
+            )
         depth = check_depth(who, depth)
         film: Shape = (frames + shape[0], channels, size[0], size[1])
         shapes = level_shapes(who, film, stem=(), base=base, levels=len(depth))
@@ -172,6 +178,7 @@ class EarthformerUNet(eqx.Module):
         Raises:
             ValueError: another shape than the model was built for.
         """
+        x, past = floating("EarthformerUNet", x), floating("EarthformerUNet", past)
         for name, got, shape in (("x", x, self.shape), ("past", past, self.shape_past)):
             if got.shape != shape:
                 raise ValueError(

@@ -18,6 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .._arrays import check_finite
+from .._checks import whole
+
 
 class KnowledgeAlignment(eqx.Module):
     """Guidance for a `Sampler`.
@@ -30,7 +33,8 @@ class KnowledgeAlignment(eqx.Module):
             the same strength at all steps.
 
     Raises:
-        ValueError: a strength that is negative or no number, or less than one step.
+        ValueError: a strength that is negative or no number, less than one step, or a target that is
+            not finite.
     """
 
     knowledge: Callable[[Float[Array, "*shape"], Int[Array, ""]], Float[Array, "*property"]]
@@ -44,10 +48,9 @@ class KnowledgeAlignment(eqx.Module):
                 f"KnowledgeAlignment expected a strength >= 0, got {self.strength}; to lead samples "
                 "away from a target, give the opposite one."
             )
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(
-                f"KnowledgeAlignment expected steps >= 1, got {self.steps}; give len(schedule), or None."
-            )
+        if self.steps is not None:
+            whole("KnowledgeAlignment", "steps", self.steps)
+        check_finite("KnowledgeAlignment", "target", self.target)
 
     def __call__(
         self, x: Float[Array, "*shape"], step: Int[Array, ""], deviation: Float[Array, ""]
@@ -63,8 +66,8 @@ class KnowledgeAlignment(eqx.Module):
             ValueError: a property of another shape than the target.
         """
         slope = jax.grad(self._distance)(x, step)
-        weight = 1.0 if self.steps is None else 1 - step.astype(x.dtype) / self.steps
-        return -deviation * weight * self.strength * slope
+        weight = 1.0 if self.steps is None else 1 - step.astype(deviation.dtype) / self.steps
+        return -deviation * weight * self.strength * slope.astype(deviation.dtype)
 
     def _distance(self, x: Array, step: Array) -> Array:
         found = self.knowledge(x, step)
@@ -75,5 +78,5 @@ class KnowledgeAlignment(eqx.Module):
             )
         square = jnp.sum((found - self.target) ** 2)
         # The norm has no slope at zero: there nothing is left to align.
-        apart = square > 0
+        apart = square != 0
         return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._arrays import floating
 from .._checks import check_key
 from .schedule import NoiseSchedule
 
@@ -35,14 +36,15 @@ def denoising_loss(
         key: random key of step and noise.
 
     Raises:
-        TypeError: a key that is none.
-        ValueError: a denoiser whose output has another shape than the data.
+        TypeError: a key that is none, or data that are no numbers.
+        ValueError: complex data, or a denoiser whose output has another shape than the data.
     """
     check_key("denoising_loss", key)
+    x = floating("denoising_loss", x)
     step_key, noise_key = jax.random.split(key)
     step = jax.random.randint(step_key, (), 0, len(schedule))
     noise = jax.random.normal(noise_key, x.shape, x.dtype)
-    found = check_noise("denoising_loss", denoiser(schedule.noised(x, step, noise), step), x)
+    found = check_noise("denoising_loss", denoiser(schedule.mixed(x, step, noise), step), x)
     return jnp.mean((found - noise) ** 2)
 
 

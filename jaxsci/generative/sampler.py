@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._arrays import floating
 from .._checks import check_key, whole
+from ..nn.precision import at_least_single
 from .loss import Denoiser, check_noise
 from .schedule import NoiseSchedule
 
@@ -79,7 +81,7 @@ class Sampler(eqx.Module):
         key: PRNGKeyArray | None = None,
         guidance: Guidance | None = None,
     ) -> Float[Array, "*shape"]:
-        """One sample.
+        """One sample, in the precision of the noise; steps are added up in single precision at least.
 
         Args:
             denoiser: from noisy data and the step to the noise in them.
@@ -91,7 +93,7 @@ class Sampler(eqx.Module):
         Raises:
             ValueError: no key though η > 0, guidance though η = 0, or a denoiser whose output has another shape
                 than the data.
-            TypeError: a key that is none.
+            TypeError: a key that is none, or noise that is no array of numbers.
         """
         if self.eta > 0:
             if key is None:
@@ -105,22 +107,26 @@ class Sampler(eqx.Module):
                 "Sampler expected eta > 0 with guidance, got eta=0; guidance moves a step's mean by its "
                 "standard deviation, which is zero."
             )
+        noise = floating("Sampler", noise)
+        # In half precision most of a step's small change would be lost.
+        precision = at_least_single(noise.dtype)
         index = jnp.arange(self.steps)
         visited = jnp.asarray(self.visited(), jnp.int32)
-        factors = jnp.asarray(self.coefficients(), noise.dtype)
+        factors = jnp.asarray(self.coefficients(), precision)
 
         def step(x, inputs):
             i, t, (a, b, sigma) = inputs
-            mean = a * x + b * check_noise("Sampler", denoiser(x, t), x)
+            seen = x.astype(noise.dtype)
+            mean = a * x + b * check_noise("Sampler", denoiser(seen, t), x).astype(precision)
             if guidance is not None:
-                mean = mean + guidance(x, t, sigma)
+                mean = mean + guidance(seen, t, sigma).astype(precision)
             if key is not None and self.eta > 0:
                 fresh = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
                 mean = mean + sigma * fresh
             return mean, None
 
-        x, _ = jax.lax.scan(step, noise, (index, visited, factors))
-        return x
+        x, _ = jax.lax.scan(step, noise.astype(precision), (index, visited, factors))
+        return x.astype(noise.dtype)
 
 
 def ddpm(schedule: NoiseSchedule) -> Sampler:

@@ -69,7 +69,10 @@ class NoiseSchedule:
         Reference: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models, CVPR 2022,
         arXiv:2112.10752; as in the authors' code.
         """
-        root = np.linspace(first**0.5, last**0.5, whole("NoiseSchedule", "steps", steps))
+        # Roots of negative numbers are NaN, which is refused.
+        with np.errstate(invalid="ignore"):
+            ends = np.sqrt([first, last]).tolist()
+        root = np.linspace(ends[0], ends[1], whole("NoiseSchedule", "steps", steps))
         return cls(tuple(root**2))
 
     @classmethod
@@ -111,11 +114,18 @@ class NoiseSchedule:
         Raises:
             RuntimeError: a step that there is none of, when the program runs.
         """
-        step = eqx.error_if(
-            jnp.asarray(step),
-            (jnp.asarray(step) < 0) | (jnp.asarray(step) >= len(self)),
+        index = jnp.asarray(step)
+        index = eqx.error_if(
+            index,
+            (index < 0) | (index >= len(self)),
             f"NoiseSchedule.noised expected a step from 0 to {len(self) - 1}, got another; count from 0.",
         )
+        return self.mixed(x, index, noise)
+
+    def mixed(
+        self, x: Float[Array, "*shape"], step: Int[Array, ""], noise: Float[Array, "*shape"]
+    ) -> Float[Array, "*shape"]:
+        """As `noised`, for a step that is known to be one of the schedule: others are not refused."""
         signal, spread = (
             jnp.asarray(np.sqrt(share), x.dtype)[step]
             for share in (self.alpha_bar, 1 - self.alpha_bar)

@@ -75,6 +75,12 @@ def test_it_learns_to_return_what_it_is_given():
     assert error < 0.05
 
 
+def test_whole_numbers_are_read_as_numbers(filled, unchecked):
+    model = filled(Autoencoder, **SMALL)
+    x = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    np.testing.assert_array_equal(model.encode(x).loc, model.encode(x.astype(np.float32)).loc)
+
+
 def test_wrong_input_is_refused(filled, unchecked):
     model = filled(Autoencoder, **SMALL)
     for shape in ((2, 8), (1, 8, 8), (2, 8, 10), (3, 2, 8, 8)):

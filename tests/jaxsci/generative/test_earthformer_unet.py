@@ -83,6 +83,7 @@ def test_wrong_input_is_refused(model, unchecked):
         ({"shape": (2, 1, 4, 6)}, "as many channels"),
         ({"shape": (2, 2, 4, 4)}, "same height and width"),
         ({"base": 9}, "heads"),
+        ({"base": 9, "heads": 3}, "an even base"),
         ({"depth": 2}, "depth as a tuple"),
         ({"depth": (1, 1, 1, 1)}, "fewer levels"),
         ({"pattern": "video_swin_2x2"}, "windows that divide"),

@@ -68,6 +68,8 @@ def test_wrong_guidance_is_refused(unchecked):
     for options in ({"strength": -1.0}, {"strength": float("nan")}, {"strength": 1.0, "steps": 0}):
         with pytest.raises(ValueError, match="KnowledgeAlignment expected"):
             KnowledgeAlignment(linear, jnp.asarray(0.0), **options)
+    with pytest.raises(ValueError, match="expected finite target"):
+        KnowledgeAlignment(linear, jnp.asarray(float("nan")), strength=1.0)
     guidance = KnowledgeAlignment(linear, jnp.zeros(2), strength=1.0)
     with pytest.raises(ValueError, match="knowledge of the target's shape"):
         guidance(jnp.ones(2), jnp.asarray(0), jnp.asarray(0.1))

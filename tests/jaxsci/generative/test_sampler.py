@@ -156,3 +156,21 @@ def test_wrong_calls_are_refused(unchecked):
         ddim(SCHEDULE)(lambda x, t: x[:2], noise)
     with pytest.raises(ValueError, match="returns the noise in data of shape"):
         denoising_loss(lambda x, t: x[:2], noise, schedule=SCHEDULE, key=jax.random.key(0))
+
+
+def test_half_precision_keeps_the_small_change_of_a_step(key):
+    """Factors of 1.00005 are 1 in bfloat16: the steps are added up in single precision."""
+    noise = jax.random.normal(key, (64,))
+    half = ddim(SCHEDULE)(best, noise.astype(jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16
+    # What the denoiser gets and gives has three digits.
+    np.testing.assert_allclose(
+        half.astype(jnp.float32), ddim(SCHEDULE)(best, noise), rtol=0.05, atol=0.05
+    )
+
+
+def test_whole_numbers_are_read_as_numbers(unchecked):
+    found = ddim(SCHEDULE, steps=10)(best, jnp.array([1, -2]))
+    np.testing.assert_array_equal(found, ddim(SCHEDULE, steps=10)(best, jnp.array([1.0, -2.0])))
+    with pytest.raises(TypeError, match="Sampler expected arrays of numbers"):
+        ddim(SCHEDULE)(best, "noise")

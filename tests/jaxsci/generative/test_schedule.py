@@ -76,6 +76,8 @@ def test_what_is_no_schedule_is_refused(beta, unchecked):
         NoiseSchedule(beta)
     with pytest.raises(ValueError, match="steps to be a whole number"):
         NoiseSchedule.linear(0)
+    with pytest.raises(ValueError, match="NoiseSchedule expected variances"):
+        NoiseSchedule.scaled_linear(first=-1.0)
 
 
 @pytest.mark.parametrize("step", [-1, 1000])
