@@ -41,6 +41,15 @@ def at_once(x: PyTree) -> AbstractContextManager[None]:
     return jax.ensure_compile_time_eval()
 
 
+def check_floating(who: str, name: str, array: Array) -> None:
+    """Refuse whole numbers, such as bytes of pictures, in whose precision weights would be cut to zero."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(
+            f"{who} expected {name} in floating point, got {array.dtype}; convert it with "
+            f"{name}.astype(float)."
+        )
+
+
 def check_finite(who: str, name: str, array: Array) -> None:
     """Refuse NaN and infinity where they can be seen; inside jit they cannot."""
     if isinstance(array, Tracer):

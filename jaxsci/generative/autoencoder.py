@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import floating
+from .._arrays import check_floating
 from .._checks import check_key, whole
 from ..nn import Conv
 from ..nn.conv_block import GroupNorm
@@ -106,9 +106,9 @@ class Autoencoder(eqx.Module):
             x: the frame; height and width are multiples of 2^(levels − 1).
 
         Raises:
-            ValueError: another shape.
+            ValueError: another shape, or whole numbers.
         """
-        x = floating("Autoencoder.encode", x)
+        check_floating("Autoencoder.encode", "x", x)
         multiple = 2 ** (self.levels - 1)
         if x.ndim != 3 or x.shape[0] != self.channels or any(n % multiple for n in x.shape[1:]):
             raise ValueError(
@@ -127,9 +127,9 @@ class Autoencoder(eqx.Module):
         """The frame of one latent.
 
         Raises:
-            ValueError: another shape.
+            ValueError: another shape, or whole numbers.
         """
-        z = floating("Autoencoder.decode", z)
+        check_floating("Autoencoder.decode", "z", z)
         if z.ndim != 3 or z.shape[0] != self.latent:
             raise ValueError(
                 f"Autoencoder.decode expected a latent (channels={self.latent}, height, width), got shape "

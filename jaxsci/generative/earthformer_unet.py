@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from .._arrays import floating
+from .._arrays import check_floating
 from .._checks import check_key, whole
 from ..nn.cuboid import CuboidStack, self_pattern
 from ..nn.cuboid.dense import Dense
@@ -176,15 +176,15 @@ class EarthformerUNet(eqx.Module):
             key: where given, dropout is on; without it the result is deterministic.
 
         Raises:
-            ValueError: another shape than the model was built for.
+            ValueError: another shape than the model was built for, or whole numbers.
         """
-        x, past = floating("EarthformerUNet", x), floating("EarthformerUNet", past)
         for name, got, shape in (("x", x, self.shape), ("past", past, self.shape_past)):
             if got.shape != shape:
                 raise ValueError(
                     f"EarthformerUNet expected {name} of shape {shape} (time, channels, height, width), got "
                     f"{got.shape}; use jax.vmap for batches."
                 )
+            check_floating("EarthformerUNet", name, got)
         film = jnp.moveaxis(jnp.concatenate([past.astype(x.dtype), x]), 1, -1)
         known = jnp.arange(len(film)) < len(past)
         known = jnp.broadcast_to(known[:, None, None, None], (*film.shape[:-1], 1))

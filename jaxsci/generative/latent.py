@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import floating
 from .._checks import check_key
 from .autoencoder import Autoencoder
 from .earthformer_unet import EarthformerUNet
@@ -108,7 +107,6 @@ class LatentDiffusion(eqx.Module):
                 f"LatentDiffusion.sample expected a sampler of its own schedule, got one of "
                 f"{len(sampler.schedule)} steps with other noise; write ddim(model.schedule)."
             )
-        past = floating("LatentDiffusion.sample", past)
         known = self._known(past)
         start_key, step_key = jax.random.split(key)
         z = sampler(

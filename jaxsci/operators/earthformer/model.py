@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._arrays import check_floating
 from ..._checks import check_key, whole
 from ...nn.cuboid.self_attention import Compat, check_heads
 from ...nn.frames import nearest
@@ -198,7 +199,7 @@ class Earthformer(eqx.Module):
             key: where given, dropout is on; without it the forecast is deterministic.
 
         Raises:
-            ValueError: another shape than the model was built for, or missing auxiliary fields.
+            ValueError: another shape than the model was built for, missing auxiliary fields, or whole numbers.
         """
         x = jnp.asarray(x)
         if x.shape != self.shape_in:
@@ -206,6 +207,7 @@ class Earthformer(eqx.Module):
                 f"Earthformer expected x of shape {self.shape_in} (time, channels, height, width), got "
                 f"{x.shape}; use jax.vmap for batches, and build another model for other sizes."
             )
+        check_floating("Earthformer", "x", x)
         keys = (None, None) if key is None else jax.random.split(key)
         tokens = self.stem(jnp.moveaxis(x, 1, -1))
         if self.auxiliary_stem is not None:
@@ -231,6 +233,7 @@ class Earthformer(eqx.Module):
                 f"Earthformer expected {name} of shape (time, channels={self.auxiliary}, height, width), got "
                 f"{got}; give the auxiliary fields that it was built for."
             )
+        check_floating("Earthformer", name, field)
         frames, _, height, width = shape
         return nearest(jnp.moveaxis(field, 1, -1), (frames, height, width))
 

@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
+from ..._arrays import check_floating
+
 
 def checked_frames(
     who: str,
@@ -21,10 +23,7 @@ def checked_frames(
         raise ValueError(
             f"{who} expected {name} of shape {expected}, got {x.shape}; use jax.vmap for batches."
         )
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(
-            f"{who} expected {name} in floating point, got {x.dtype}; convert it with x.astype(float)."
-        )
+    check_floating(who, name, x)
     height, width = x.shape[2:]
     if height % multiple or width % multiple:
         raise ValueError(

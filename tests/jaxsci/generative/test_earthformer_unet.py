@@ -78,6 +78,8 @@ def test_wrong_input_is_refused(model, unchecked):
         model(x[None], 0, past)
     with pytest.raises(ValueError, match="expected past of shape"):
         model(x, 0, past[1:])
+    with pytest.raises(ValueError, match="past in floating point, got int32"):
+        model(x, 0, past.astype(int))
     key = jax.random.key(0)
     for changes, message in (
         ({"shape": (2, 1, 4, 6)}, "as many channels"),

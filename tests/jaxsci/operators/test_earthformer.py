@@ -235,7 +235,9 @@ def test_windows_that_do_not_divide_are_filled_up_where_that_is_asked_for(change
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_other_inputs_and_names_are_refused():
+def test_other_inputs_and_names_are_refused(unchecked):
+    with pytest.raises(ValueError, match="x in floating point, got int32"):
+        small()(film().astype(jnp.int32))
     model = small()
     for wrong in (film(2), film()[None], film(channels=1)):
         with pytest.raises(ValueError, match=r"x of shape \(3, 2, 9, 8\) .*use jax.vmap"):
