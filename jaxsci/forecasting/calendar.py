@@ -144,7 +144,7 @@ class Calendar:
         if wrong.any():
             raise ValueError(
                 f"Calendar expected dates every {self.spacing} from {self.start}, got "
-                f"{dates.to_numpy()[wrong][0]}; resample the series, or pass the right freq."
+                f"{pd.Series(dates[wrong]).iloc[0]}; resample the series, or pass the right freq."
             )
         return np.asarray(numbers, np.int64)
 
@@ -158,6 +158,11 @@ class Calendar:
         first = self.start + low * offset
         line = pd.date_range(first, periods=int(positions.max(initial=0)) - low + 1, freq=offset)
         return line.to_numpy()[positions - low]
+
+    def name(self, position: int | np.integer) -> str:
+        """The date of a number k, as pandas prints the dates of a frame."""
+        date = self.dates(np.array([position]))[0]
+        return str(date if isinstance(self.spacing, int) else pd.Timestamp(date))
 
     def features(self, positions: np.ndarray, seasons: Sequence[int]) -> np.ndarray:
         """Sines and cosines of the cycles that a date is in, ``(*positions, features)``.

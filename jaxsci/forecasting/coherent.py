@@ -208,7 +208,7 @@ class Coherent(Wrapper):
             row, date = np.argwhere(~grid.made)[0]
             raise ValueError(
                 "Coherent expected forecasts of every series of its hierarchy, got none for "
-                f"{panel.ids[row]!r} at {panel.dates(np.asarray(columns))[row, date]}, where it has no known "
+                f"{panel.ids[row]!r} at {panel.date_name(row, int(columns[date]))}, where it has no known "
                 "target; begin later, or forecast with a model that learns from the others."
             )
         values = np.asarray(grid.values, np.float64)
@@ -223,18 +223,19 @@ class Coherent(Wrapper):
         rows = {name: row for row, name in enumerate(panel.ids.tolist())}
         ids = self.hierarchy.ids
         if set(rows) != set(ids):
-            strange, lacking = (
-                sorted(map(str, x)) for x in (set(rows) - set(ids), set(ids) - set(rows))
-            )
+            apart = {"others": set(rows) - set(ids), "missing": set(ids) - set(rows)}
+            words = [f"{len(x)} {n}, such as {min(map(str, x))!r}" for n, x in apart.items() if x]
             raise ValueError(
-                f"Coherent expected the {len(ids)} series of its hierarchy, got {len(strange)} others, "
-                f"{strange[:3]}, and not {len(lacking)} of its own, {lacking[:3]}; give it all series, "
-                "aggregates too, and the hierarchy their names."
+                f"Coherent expected the {len(ids)} series of its hierarchy, got {' and '.join(words)}; give it "
+                "all series, aggregates too, and the hierarchy their names."
             )
         if np.ptp(panel.ends) > 0:
-            late = panel.dates(np.array([panel.length - 1]))[:, 0]
+            first, last = (
+                panel.date_name(row, panel.length - 1)
+                for row in (int(panel.ends.argmin()), int(panel.ends.argmax()))
+            )
             raise ValueError(
-                f"Coherent expected series that end at the same date, got {late.min()} and {late.max()}; cut "
+                f"Coherent expected series that end at the same date, got {first} and {last}; cut "
                 "them, or let them end with a known target."
             )
         return np.array([rows[name] for name in ids])

@@ -17,7 +17,7 @@ class Column:
         mean: of a numeric column.
         scale: its standard deviation, 1 where it does not vary.
         levels: the categories of one that is not numeric, as strings, else None.
-        gaps: whether numbers were missing where it was learned; whether one is known is then a number too.
+        gaps: whether values were missing where it was learned; whether a number is known is then one too.
     """
 
     name: str
@@ -62,7 +62,7 @@ class ColumnFacts:
         squares: sum of their squared differences from the mean.
         largest: absolute value.
         levels: the categories of one that is not numeric, else None.
-        gaps: whether numbers are missing.
+        gaps: whether values are missing.
     """
 
     name: str
@@ -81,7 +81,8 @@ class ColumnFacts:
             ValueError: infinite numbers.
         """
         if not pd.api.types.is_numeric_dtype(values.dtype):
-            return cls(name, levels=frozenset(category_name(v) for v in values.dropna().unique()))
+            levels = frozenset(category_name(v) for v in values.dropna().unique())
+            return cls(name, levels=levels, gaps=bool(values.isna().any()))
         numbers = values.to_numpy(np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
             raise ValueError(
@@ -96,6 +97,11 @@ class ColumnFacts:
         squares, largest = size * float(known.var()), float(np.abs(known).max())
         return cls(name, size, mean, squares, largest, gaps=gaps)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether no value is known."""
+        return not (self.count if self.levels is None else self.levels)
+
     def __add__(self, other: "ColumnFacts") -> "ColumnFacts":
         if (self.levels is None) != (other.levels is None):
             raise ValueError(
@@ -103,7 +109,8 @@ class ColumnFacts:
                 "it to one kind."
             )
         if self.levels is not None and other.levels is not None:
-            return ColumnFacts(self.name, levels=self.levels | other.levels)
+            levels = self.levels | other.levels
+            return ColumnFacts(self.name, levels=levels, gaps=self.gaps or other.gaps)
         count = self.count + other.count
         share = other.count / max(count, 1)
         apart = other.mean - self.mean
@@ -119,7 +126,7 @@ class ColumnFacts:
     def column(self) -> Column:
         """The encoding."""
         if self.levels is not None:
-            return Column(self.name, levels=tuple(sorted(self.levels)))
+            return Column(self.name, levels=tuple(sorted(self.levels)), gaps=self.gaps)
         if self.count == 0:
             return Column(self.name, gaps=self.gaps)
         scale = (self.squares / self.count) ** 0.5

@@ -100,7 +100,6 @@ class Forecaster(Saved):
             TypeError: a store, for a forecaster that learns from all series at once but by no batches.
         """
         if isinstance(frame, SeriesStore):
-            self._check_store(frame)
             self._fit_store(frame)
             self._set_schema(frame.schema)
             return self
@@ -255,8 +254,8 @@ class Forecaster(Saved):
             raise ValueError(
                 f"{type(self).__name__} expected targets of zero or more with nonnegative=True, got "
                 f"{panel.y[row, column]:g} in series {panel.ids[row]!r} at "
-                f"{panel.dates(np.array([column]))[row, 0]} and {negative.sum()} such values; set them to "
-                "zero or NaN, or leave nonnegative out."
+                f"{panel.date_name(row, column)} and {negative.sum()} such values; set them to zero or NaN, "
+                "or leave nonnegative out."
             )
 
     @abc.abstractmethod
@@ -264,7 +263,7 @@ class Forecaster(Saved):
         """Learn from a panel."""
 
     def _fit_store(self, store: SeriesStore) -> None:
-        """Learn from series on disk."""
+        """Learn from series on disk, after `_check_store`."""
         raise TypeError(
             f"{type(self).__name__}.fit expected a frame, got {store}; of those that learn from all series, "
             "only networks take series on disk."

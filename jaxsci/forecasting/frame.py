@@ -62,7 +62,7 @@ def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     if missing:
         raise ValueError(
             f"jaxsci.forecasting expected columns {[ID, DATE, *columns]}, got a frame without "
-            f"{missing}; rename columns, or declare fewer covariates."
+            f"{missing}; add or rename them, or fit with fewer covariates."
         )
     if frame.empty:
         raise ValueError(

@@ -33,6 +33,7 @@ class LocalForecaster(Forecaster):
 
     def _fit_store(self, store: SeriesStore) -> None:
         """Nothing to learn."""
+        self._check_store(store)
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         shape = (len(panel.ids), len(columns), self.horizon, len(self.quantiles))

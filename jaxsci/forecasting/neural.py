@@ -162,6 +162,7 @@ class NeuralForecaster(Forecaster):
         self._train([panel], lambda network, key: self.source(panel, network, key=key))
 
     def _fit_store(self, store: SeriesStore) -> None:
+        self._check_store(store)
         self._train(store, lambda network, key: self.source(store, network, key=key))
 
     def _train(
@@ -211,12 +212,13 @@ class NeuralForecaster(Forecaster):
         super()._check_targets(panel)
         if self.head != "negative-binomial":
             return
-        known = panel.y[panel.observed]
-        wrong = (known < 0) | (known != np.round(known))
+        wrong = panel.observed & ((panel.y < 0) | (panel.y != np.round(panel.y)))
         if wrong.any():
+            row, column = np.argwhere(wrong)[0]
             raise ValueError(
                 f"{type(self).__name__} expected whole targets of zero or more for "
-                f"head='negative-binomial', got {known[wrong][0]:g}; choose another head."
+                f"head='negative-binomial', got {panel.y[row, column]:g} in series {panel.ids[row]!r} at "
+                f"{panel.date_name(row, column)} and {wrong.sum()} such values; choose another head."
             )
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:

@@ -73,3 +73,7 @@ class Panel:
         columns = np.asarray(columns)
         shift = np.expand_dims(self.ends - (self.length - 1), tuple(range(1, columns.ndim + 1)))
         return self.calendar.dates(shift + columns)
+
+    def date_name(self, series: int | np.integer, column: int | np.integer) -> str:
+        """The date of a column of one series, for messages."""
+        return self.calendar.name(self.ends[series] - (self.length - 1) + column)

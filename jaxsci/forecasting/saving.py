@@ -17,7 +17,7 @@ from jaxsci.training import save_model
 
 from .schema import Schema
 
-FORMAT = 5
+FORMAT = 6
 FILE, MODEL = "forecaster.json", "model"
 PACKAGE = "jaxsci.forecasting"
 
@@ -41,7 +41,7 @@ class Saved(abc.ABC):
         return self._learned
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write options and what was learned into the folder `path`, as JSON and plain arrays.
+        """Write options, as JSON, and what was learned, as `save_model` does, into the folder `path`.
 
         The folder appears when it is complete; one that is overwritten stays until then.
 

@@ -62,7 +62,8 @@ class Schema:
             freq: spacing of the dates; None to infer it.
 
         Raises:
-            ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due.
+            ValueError: a frame that lacks columns, repeats dates, or holds what is no number where one is due;
+                a covariate of which nothing is known.
         """
         names = (*past, *future, *static)
         check_roles("Schema", names)
@@ -84,6 +85,12 @@ class Schema:
         if known_rows == 0 or dates is None:
             raise ValueError(
                 f"Schema expected at least one known target, got {rows} rows without; fill column y."
+            )
+        unknown = [name for name in names if facts[name].unknown]
+        if unknown:
+            raise ValueError(
+                f"Schema expected known values of the covariates {unknown} where targets are known, got none; "
+                "fill them, or fit without them."
             )
         return cls(
             calendar=Calendar.of(dates, freq),
@@ -131,8 +138,8 @@ class Schema:
         everywhere = np.ones_like(past)
         known = spread(everywhere, length + self.horizon, everywhere)
         for column_ahead in self.future if ahead else ():
-            # A missing category may be one; a missing number is not known.
-            if column_ahead.levels is None:
+            # A missing category is one where some were missing in what was learned; else it is not known.
+            if column_ahead.levels is None or not column_ahead.gaps:
                 given = np.asarray(frame[column_ahead.name].notna(), bool)
                 known = np.logical_and(known, spread(given, length + self.horizon, everywhere))
         if ahead and self.future and not known[:, length:].all():
@@ -141,7 +148,7 @@ class Schema:
             raise ValueError(
                 f"predict expected the covariates {[c.name for c in self.future]} for {self.horizon} dates "
                 f"after the last known target of each series, got {lacking[row].sum()} of them missing for "
-                f"{ids[row]!r}, the first at {self.calendar.dates(np.array([ends[row] + 1 + date]))[0]}, and "
+                f"{ids[row]!r}, the first at {self.calendar.name(ends[row] + 1 + date)}, and "
                 f"{lacking.any(1).sum()} such series; add those rows, with y missing, or pass them as future=."
             )
         dates = ends[:, None] - (length - 1) + np.arange(length + self.horizon)

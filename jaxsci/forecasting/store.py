@@ -23,7 +23,7 @@ from .panel import Panel
 from .parting import part_rows, read_part
 from .schema import Schema
 
-_FORMAT = 2
+_FORMAT = 3
 _FILE = "store.json"
 # The arrays of a part, as in a `Panel`, but future covariates without the calendar's features.
 _TYPES = {

@@ -231,7 +231,7 @@ def test_schemas_survive_json(frame):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.drop(columns="y"), "without \\['y'\\]; rename"),
+        (lambda f: f.drop(columns="y"), "without \\['y'\\]; add or rename"),
         (lambda f: f.iloc[:0], "got an empty one"),
         (lambda f: f.assign(y=f.y.astype(str)), "expected numbers in y"),
         (lambda f: f.assign(y=np.nan), "at least one known target"),
@@ -254,7 +254,7 @@ def test_wrong_frames_are_refused(frame, change, message):
 def test_dates_off_the_calendar_are_refused(frame):
     learned = schema(frame)
     moved = frame.assign(ds=frame.ds.where(frame.index != 5, frame.ds + pd.Timedelta(hours=3)))
-    with pytest.raises(ValueError, match="every D from 2021-01-01 00:00:00, got 2021-01-06T03"):
+    with pytest.raises(ValueError, match="every D from 2021-01-01 00:00:00, got 2021-01-06 03"):
         learned.panel(moved)
 
 
@@ -352,6 +352,32 @@ def test_numbers_that_are_not_known_ahead_are_refused(frame):
     np.testing.assert_allclose(
         panel.future[0, 60:, 0], (1 - one.sales.mean()) / one.sales.std(ddof=0)
     )
+
+
+def test_categories_are_known_ahead_unless_some_were_missing_before(frame):
+    one = frame[frame.unique_id == "series 0"]
+    rows = pd.DataFrame(
+        {"unique_id": "series 0", "ds": pd.date_range("2021-03-02", periods=2), "event": None}
+    )
+    full = one.assign(event=one.event.fillna("none"))
+    with pytest.raises(
+        ValueError, match="got 2 of them missing for 'series 0', the first at 2021-03-02"
+    ):
+        schema(full, future=("event",)).panel(full, rows, ahead=True)
+    # Where no event is missing, a missing one is none.
+    some = full.assign(event=full.event.mask(full.event == "none"))
+    learned = schema(some, future=("event",))
+    panel = learned.panel(some, rows, ahead=True)
+    np.testing.assert_array_equal(panel.future[0, 60:, : learned.future[0].width], 0.0)
+
+
+@pytest.mark.parametrize("role", ["past", "future", "static"])
+@pytest.mark.parametrize("nothing", [np.nan, None])
+def test_covariates_of_which_nothing_is_known_are_refused(frame, role, nothing):
+    with pytest.raises(
+        ValueError, match=r"known values of the covariates \['price'\] .*fit without"
+    ):
+        schema(frame.assign(price=nothing), **{role: ("price",)})
 
 
 def test_what_is_known_of_a_series_may_be_said_once(frame):

@@ -361,5 +361,5 @@ def test_paths_that_do_not_fit_are_refused(tmp_path, store, files):
     with pytest.raises(FileNotFoundError, match=r"has no store.json"):
         SeriesStore(files)
     (store.path / "store.json").write_text('{"format": 0}')
-    with pytest.raises(ValueError, match="a whole store of format 2"):
+    with pytest.raises(ValueError, match="a whole store of format 3"):
         SeriesStore(store.path)
