@@ -1,4 +1,4 @@
-"""Checks of arguments that every part of the library has: whole numbers and random keys."""
+"""Checks of arguments that every part of the library has: numbers and random keys."""
 
 import operator
 from typing import Any
@@ -18,6 +18,16 @@ def whole(who: str, name: str, value: Any, least: int = 1) -> int:
             f"least {least}."
         )
     return number
+
+
+def number(who: str, name: str, value: Any) -> float:
+    """`value` as a float; infinities and NaN count."""
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{who} expected {name} to be one number known when it is built, got {value!r}; give a float."
+        ) from error
 
 
 def check_key(who: str, key: Any) -> None:

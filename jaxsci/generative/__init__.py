@@ -1,6 +1,7 @@
 """Diffusion: noise schedules, denoisers, samplers, guidance, and the autoencoder whose latents they work on."""
 
 from .autoencoder import Autoencoder as Autoencoder
+from .autoencoder import Latents as Latents
 from .autoencoder import autoencoder_loss as autoencoder_loss
 from .earthformer_unet import EarthformerUNet as EarthformerUNet
 from .guidance import KnowledgeAlignment as KnowledgeAlignment

@@ -15,19 +15,48 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as dist
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arrays import check_floating
 from .._checks import check_key, whole
 from ..nn import Conv
 from ..nn.conv_block import GroupNorm
+from ..nn.initial import normal
+from ..nn.precision import at_least_single
 from ..nn.residual_block import ResidualBlock, group_norm
 from ..nn.spatial_attention import SpatialAttention
 
 EPSILON = 1e-6
 Middle = tuple[ResidualBlock, SpatialAttention, ResidualBlock]
 Levels = tuple[tuple[ResidualBlock, ...], ...]
+
+
+class Latents(eqx.Module):
+    """The normal distribution of the latents of one frame, each entry on its own.
+
+    Unlike distributions of numpyro, which keep the shape of their batch under `jax.vmap`, many may be one.
+
+    Attributes:
+        mean: μ.
+        deviation: σ.
+    """
+
+    mean: Float[Array, "*batch latent rows columns"]
+    deviation: Float[Array, "*batch latent rows columns"]
+
+    def sample(self, *, key: PRNGKeyArray) -> Float[Array, "*batch latent rows columns"]:
+        """Latents drawn at random, with gradients with respect to both; all entries differ."""
+        check_key("Latents.sample", key)
+        mean = self.mean
+        return mean + self.deviation * normal(key, mean.shape, mean.dtype)
+
+    def divergence(self) -> Float[Array, ""]:
+        """KL(q ‖ N(0, I)), the sum over all entries, in single precision at least."""
+        # Squares and sums overflow in half precision.
+        precision = at_least_single(self.mean.dtype)
+        mean, deviation = self.mean.astype(precision), self.deviation.astype(precision)
+        return (0.5 * (mean**2 + deviation**2 - 1) - jnp.log(deviation)).sum()
 
 
 class Autoencoder(eqx.Module):
@@ -97,10 +126,8 @@ class Autoencoder(eqx.Module):
             )
         return cls(**{"channels": 1, "latent": 64, **changes}, key=key)
 
-    def encode(self, x: Float[Array, "channels height width"]) -> dist.Normal:
-        """The distribution of the latents of one frame, each entry on its own.
-
-        Its mean, `.loc`, stands for the frame where nothing is random.
+    def encode(self, x: Float[Array, "channels height width"]) -> Latents:
+        """The distribution of the latents of one frame; its mean stands for the frame where nothing is random.
 
         Args:
             x: the frame; height and width are multiples of 2^(levels − 1).
@@ -108,9 +135,11 @@ class Autoencoder(eqx.Module):
         Raises:
             ValueError: another shape, or whole numbers.
         """
+        x = jnp.asarray(x)
         check_floating("Autoencoder.encode", "x", x)
         multiple = 2 ** (self.levels - 1)
-        if x.ndim != 3 or x.shape[0] != self.channels or any(n % multiple for n in x.shape[1:]):
+        fits = x.ndim == 3 and x.shape[0] == self.channels and x.size
+        if not fits or any(n % multiple for n in x.shape[1:]):
             raise ValueError(
                 f"Autoencoder.encode expected a frame (channels={self.channels}, height, width) with sides "
                 f"that are multiples of {multiple}, got shape {x.shape}; use jax.vmap for films and batches."
@@ -118,8 +147,7 @@ class Autoencoder(eqx.Module):
         mean, log_variance = jnp.split(self.encoder(jnp.moveaxis(x, 0, -1)), 2, axis=-1)
         # As in the authors' code: no infinities early in training.
         deviation = jnp.exp(jnp.clip(log_variance, -30, 20) / 2)
-        mean, deviation = (jnp.moveaxis(v, -1, 0) for v in (mean, deviation))
-        return dist.Normal(mean, deviation)
+        return Latents(*(jnp.moveaxis(v, -1, 0) for v in (mean, deviation)))
 
     def decode(
         self, z: Float[Array, "latent rows columns"]
@@ -129,8 +157,9 @@ class Autoencoder(eqx.Module):
         Raises:
             ValueError: another shape, or whole numbers.
         """
+        z = jnp.asarray(z)
         check_floating("Autoencoder.decode", "z", z)
-        if z.ndim != 3 or z.shape[0] != self.latent:
+        if z.ndim != 3 or z.shape[0] != self.latent or not z.size:
             raise ValueError(
                 f"Autoencoder.decode expected a latent (channels={self.latent}, height, width), got shape "
                 f"{z.shape}; use jax.vmap for films and batches."
@@ -142,29 +171,40 @@ class Autoencoder(eqx.Module):
     ) -> Float[Array, "channels height width"]:
         """Encode and decode one frame: through a random latent with a key, through the mean without."""
         latent = self.encode(x)
-        return self.decode(jnp.asarray(latent.loc if key is None else latent.rsample(key)))
+        return self.decode(latent.mean if key is None else latent.sample(key=key))
 
 
 def autoencoder_loss(
     model: Autoencoder,
     x: Float[Array, "channels height width"],
     *,
-    weight: float = 1e-6,
+    weight: float | Float[Array, ""] = 1e-6,
     key: PRNGKeyArray,
 ) -> Float[Array, ""]:
     """Sum of the absolute errors of one frame, and the weighted divergence of its latents from normal ones.
 
+    In single precision at least.
+
     Args:
         model: the autoencoder.
         x: the frame.
-        weight: λ of the divergence.
+        weight: λ of the divergence; may be traced.
         key: random key of the latent.
+
+    Raises:
+        ValueError: a weight that is negative or not finite, or a frame of another shape.
+        TypeError: a key that is none.
     """
+    if not isinstance(weight, Tracer) and not 0 <= weight < float("inf"):
+        raise ValueError(
+            f"autoencoder_loss expected a weight >= 0, got {weight}; 1e-6 is the published one."
+        )
+    check_key("autoencoder_loss", key)
     latent = model.encode(x)
-    error = jnp.abs(model.decode(jnp.asarray(latent.rsample(key))) - x).sum()
-    mean, deviation = jnp.asarray(latent.loc), jnp.asarray(latent.scale)
-    divergence = (0.5 * (mean**2 + deviation**2 - 1) - jnp.log(deviation)).sum()
-    return error + weight * divergence
+    precision = at_least_single(x.dtype)
+    found = model.decode(latent.sample(key=key))
+    error = jnp.abs(found.astype(precision) - x.astype(precision)).sum()
+    return error + weight * latent.divergence()
 
 
 class Encoder(eqx.Module):

@@ -86,7 +86,7 @@ class EarthformerUNet(eqx.Module):
     ):
         who = "EarthformerUNet"
         check_key(who, key)
-        self.shape_past, self.shape = check_shapes(who, shape_past, shape)
+        self.shape_past, self.shape = check_shapes(who, shape_past=shape_past, shape=shape)
         frames, channels, *size = shape_past
         if channels != shape[1]:
             raise ValueError(

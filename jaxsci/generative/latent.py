@@ -12,12 +12,14 @@ arXiv:2307.10422.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from .._checks import check_key
+from .._arrays import check_floating
+from .._checks import check_key, number
+from ..nn.initial import normal
 from .autoencoder import Autoencoder
 from .earthformer_unet import EarthformerUNet
-from .loss import denoising_loss
+from .loss import check_schedule, denoising_loss
 from .sampler import Guidance, Sampler
 from .schedule import NoiseSchedule
 
@@ -29,21 +31,41 @@ class LatentDiffusion(eqx.Module):
     training set.
 
     Args:
-        autoencoder: trained before; nothing here trains it.
+        autoencoder: trained before; it gets no gradients. Weight decay would change it all the same.
         denoiser: finds the noise in latents to come, given those before.
         schedule: how much noise each step has.
         scale: what latents are divided by; 1 in the published configuration.
 
     Raises:
         ValueError: a denoiser of other channels than the latents have, or a scale that is not positive.
+        TypeError: parts of another kind.
     """
 
     autoencoder: Autoencoder
     denoiser: EarthformerUNet
     schedule: NoiseSchedule = eqx.field(static=True)
-    scale: float = eqx.field(static=True, default=1.0)
+    scale: float = eqx.field(static=True)
 
-    def __check_init__(self):
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        denoiser: EarthformerUNet,
+        schedule: NoiseSchedule,
+        *,
+        scale: Float[ArrayLike, ""] = 1.0,
+    ):
+        for name, part, kind in (
+            ("autoencoder", autoencoder, Autoencoder),
+            ("denoiser", denoiser, EarthformerUNet),
+        ):
+            if not isinstance(part, kind):
+                raise TypeError(
+                    f"LatentDiffusion expected {name} as {kind.__name__}, got {type(part).__name__}; with "
+                    "parts of your own, call denoising_loss and a Sampler."
+                )
+        check_schedule("LatentDiffusion", schedule)
+        self.autoencoder, self.denoiser, self.schedule = autoencoder, denoiser, schedule
+        self.scale = number("LatentDiffusion", "scale", scale)
         latent, channels = self.autoencoder.latent, self.denoiser.shape[1]
         if latent != channels:
             raise ValueError(
@@ -69,15 +91,22 @@ class LatentDiffusion(eqx.Module):
             past: the frames before.
             future: the frames to come.
             key: random key of latents, step, noise and dropout.
+
+        Raises:
+            ValueError: films of another number of frames than the denoiser has, or frames that do not fit.
+            TypeError: a key that is none.
         """
-        check_key("LatentDiffusion.loss", key)
+        who = "LatentDiffusion.loss"
+        check_key(who, key)
+        future = self._film(who, "future", future, self.denoiser.shape[0])
+        past = self._film(who, "past", past, self.denoiser.shape_past[0])
         latent_key, noise_key, dropout_key = jax.random.split(key, 3)
         keys = jax.random.split(latent_key, len(future))
-        z = jax.vmap(lambda x, k: self._fixed.encode(x).sample(k))(future, keys) / self.scale
+        z = jax.vmap(lambda x, k: self._fixed.encode(x).sample(key=k))(future, keys) / self.scale
         known = self._known(past)
         return denoising_loss(
             lambda x, step: self.denoiser(x, step, known, key=dropout_key),
-            jax.lax.stop_gradient(jnp.asarray(z)),
+            jax.lax.stop_gradient(z),
             schedule=self.schedule,
             key=noise_key,
         )
@@ -99,19 +128,27 @@ class LatentDiffusion(eqx.Module):
             key: random key of the sample.
 
         Raises:
-            ValueError: a sampler of another schedule.
+            ValueError: a sampler of another schedule, or frames of another shape.
+            TypeError: a sampler that is none.
         """
         check_key("LatentDiffusion.sample", key)
+        if not isinstance(sampler, Sampler):
+            raise TypeError(
+                f"LatentDiffusion.sample expected a Sampler, got {type(sampler).__name__}; write "
+                "ddim(model.schedule)."
+            )
         if sampler.schedule != self.schedule:
             raise ValueError(
                 f"LatentDiffusion.sample expected a sampler of its own schedule, got one of "
                 f"{len(sampler.schedule)} steps with other noise; write ddim(model.schedule)."
             )
+        who = "LatentDiffusion.sample"
+        past = self._film(who, "past", past, self.denoiser.shape_past[0])
         known = self._known(past)
         start_key, step_key = jax.random.split(key)
         z = sampler(
             lambda x, step: self.denoiser(x, step, known),
-            jax.random.normal(start_key, self.denoiser.shape, past.dtype),
+            normal(start_key, self.denoiser.shape, past.dtype),
             key=step_key,
             guidance=guidance,
         )
@@ -123,5 +160,17 @@ class LatentDiffusion(eqx.Module):
 
     def _known(self, past: Array) -> Array:
         # The published code divides what is generated and not this: the same only where the scale is 1.
-        encode = lambda x: jnp.asarray(self._fixed.encode(x).loc)
-        return jax.vmap(encode)(past) / self.scale
+        return jax.vmap(lambda x: self._fixed.encode(x).mean)(past) / self.scale
+
+    def _film(self, who: str, name: str, film: Array, frames: int) -> Array:
+        """A film of the size that the denoiser was built for."""
+        film = jnp.asarray(film)
+        check_floating(who, name, film)
+        side = 2 ** (self.autoencoder.levels - 1)
+        shape = (frames, self.autoencoder.channels, *(side * n for n in self.denoiser.shape[2:]))
+        if film.shape != shape:
+            raise ValueError(
+                f"{who} expected {name} of shape {shape} (time, channels, height, width), got {film.shape}; "
+                "use jax.vmap for batches."
+            )
+        return film

@@ -19,9 +19,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._arrays import floating
-from .._checks import check_key, whole
+from .._checks import check_key, number, whole
+from ..nn.initial import normal
 from ..nn.precision import at_least_single
-from .loss import Denoiser, check_noise
+from .loss import Denoiser, check_schedule, like_data
 from .schedule import NoiseSchedule
 
 Guidance = Callable[
@@ -40,6 +41,7 @@ class Sampler(eqx.Module):
 
     Raises:
         ValueError: more steps than the schedule has, or η outside [0, 1].
+        TypeError: no schedule.
     """
 
     schedule: NoiseSchedule = eqx.field(static=True)
@@ -47,6 +49,7 @@ class Sampler(eqx.Module):
     eta: float = eqx.field(static=True)
 
     def __init__(self, schedule: NoiseSchedule, *, steps: int | None = None, eta: float = 0.0):
+        check_schedule("Sampler", schedule)
         self.schedule = schedule
         self.steps = len(schedule) if steps is None else whole("Sampler", "steps", steps)
         if self.steps > len(schedule):
@@ -54,9 +57,9 @@ class Sampler(eqx.Module):
                 f"Sampler expected at most the {len(schedule)} steps of its schedule, got steps={steps}; leave "
                 "it away for all of them."
             )
-        if not 0 <= eta <= 1:
+        self.eta = number("Sampler", "eta", eta)
+        if not 0 <= self.eta <= 1:
             raise ValueError(f"Sampler expected eta in [0, 1], got {eta}; 0 is DDIM and 1 is DDPM.")
-        self.eta = float(eta)
 
     def visited(self) -> Int[np.ndarray, " steps"]:
         """The steps of the schedule that are made, in their order: from the noisiest."""
@@ -91,8 +94,8 @@ class Sampler(eqx.Module):
                 step, as a `KnowledgeAlignment` does.
 
         Raises:
-            ValueError: no key though η > 0, guidance though η = 0, or a denoiser whose output has another shape
-                than the data.
+            ValueError: no key though η > 0, guidance though η = 0, guidance of another schedule, or a denoiser
+                or guidance whose output has another shape than the data.
             TypeError: a key that is none, or noise that is no array of numbers.
         """
         if self.eta > 0:
@@ -107,6 +110,12 @@ class Sampler(eqx.Module):
                 "Sampler expected eta > 0 with guidance, got eta=0; guidance moves a step's mean by its "
                 "standard deviation, which is zero."
             )
+        weighted = getattr(guidance, "schedule", None)
+        if weighted is not None and weighted != self.schedule:
+            raise ValueError(
+                f"Sampler expected guidance of its own schedule {self.schedule}, got one of {weighted}; give "
+                "both the same."
+            )
         noise = floating("Sampler", noise)
         # In half precision most of a step's small change would be lost.
         precision = at_least_single(noise.dtype)
@@ -117,11 +126,13 @@ class Sampler(eqx.Module):
         def step(x, inputs):
             i, t, (a, b, sigma) = inputs
             seen = x.astype(noise.dtype)
-            mean = a * x + b * check_noise("Sampler", denoiser(seen, t), x).astype(precision)
+            found = like_data("Sampler", "a denoiser that returns the noise", denoiser(seen, t), x)
+            mean = a * x + b * found
             if guidance is not None:
-                mean = mean + guidance(seen, t, sigma).astype(precision)
+                shift = guidance(seen, t, sigma)
+                mean = mean + like_data("Sampler", "guidance that returns a shift", shift, x)
             if key is not None and self.eta > 0:
-                fresh = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
+                fresh = normal(jax.random.fold_in(key, i), x.shape, x.dtype)
                 mean = mean + sigma * fresh
             return mean, None
 

@@ -19,7 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Float64, Int
 
+from .._arrays import floating
 from .._checks import whole
+
+# Of the data, after the last step: its inverse and that of its square are numbers in single precision.
+_LEAST = 1e-18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +36,20 @@ class NoiseSchedule:
         beta: the variance that each step adds, in (0, 1), the first step first.
 
     Raises:
-        ValueError: no steps, or a variance outside (0, 1).
+        ValueError: no steps, a variance outside (0, 1), or variances so small or so many that the share of the
+            data that is left is 1, or too small for single precision.
     """
 
     beta: tuple[float, ...]
 
     def __post_init__(self):
-        beta = np.asarray(self.beta, float)
+        try:
+            beta = np.asarray(self.beta, float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"NoiseSchedule expected beta as a sequence of numbers, got {self.beta!r}; see "
+                "NoiseSchedule.scaled_linear."
+            ) from error
         if beta.ndim != 1 or not len(beta):
             raise ValueError(
                 f"NoiseSchedule expected beta as a sequence with one variance a step, got shape {beta.shape}; "
@@ -52,6 +63,13 @@ class NoiseSchedule:
                 "share of noise that a step adds."
             )
         object.__setattr__(self, "beta", tuple(beta.tolist()))
+        first, last = self.alpha_bar[[0, -1]]
+        if first == 1 or last < _LEAST:
+            raise ValueError(
+                f"NoiseSchedule expected shares of the data within [{_LEAST}, 1), got {first} after the first "
+                f"step and {last} after the last; samplers divide by them: let the variances be larger at "
+                "first, or make fewer steps."
+            )
 
     @classmethod
     def linear(
@@ -87,19 +105,22 @@ class NoiseSchedule:
         alpha_bar = np.cos(math.pi / 2 * time) ** 2
         return cls(tuple(np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.999)))
 
+    def __repr__(self) -> str:
+        return f"NoiseSchedule(<{len(self)} variances, {self.beta[0]:g} to {self.beta[-1]:g}>)"
+
     def __len__(self) -> int:
         return len(self.beta)
 
     @functools.cached_property
     def alpha_bar(self) -> Float64[np.ndarray, " steps"]:
         """ᾱ_t, the share of the data's variance that is left."""
-        return np.cumprod(1 - np.array(self.beta))
+        return _fixed(np.cumprod(1 - np.array(self.beta)))
 
     @functools.cached_property
     def posterior_variance(self) -> Float64[np.ndarray, " steps"]:
         """β̃_t = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t), the variance of x_{t−1} given x_t and x_0; equation 7."""
         before = np.append(1.0, self.alpha_bar[:-1])
-        return np.array(self.beta) * (1 - before) / (1 - self.alpha_bar)
+        return _fixed(np.array(self.beta) * (1 - before) / (1 - self.alpha_bar))
 
     def noised(
         self, x: Float[Array, "*shape"], step: Int[ArrayLike, ""], noise: Float[Array, "*shape"]
@@ -109,18 +130,31 @@ class NoiseSchedule:
         Args:
             x: the data.
             step: t; may be traced.
-            noise: standard normal numbers.
+            noise: standard normal numbers, of the shape of the data.
 
         Raises:
             RuntimeError: a step that there is none of, when the program runs.
+            TypeError: data that are no numbers.
+            ValueError: several steps, a step that is not whole, or noise of another shape.
         """
-        index = jnp.asarray(step)
+        who = "NoiseSchedule.noised"
+        x, noise, index = floating(who, x), floating(who, noise), jnp.asarray(step)
+        if index.ndim or not jnp.issubdtype(index.dtype, jnp.integer):
+            raise ValueError(
+                f"NoiseSchedule.noised expected one whole number as the step, got {index.dtype} of shape "
+                f"{index.shape}; use jax.vmap for batches."
+            )
+        if noise.shape != x.shape:
+            raise ValueError(
+                f"NoiseSchedule.noised expected noise of the data's shape {x.shape}, got {noise.shape}; draw "
+                "it with jax.random.normal(key, x.shape, x.dtype)."
+            )
         index = eqx.error_if(
             index,
             (index < 0) | (index >= len(self)),
             f"NoiseSchedule.noised expected a step from 0 to {len(self) - 1}, got another; count from 0.",
         )
-        return self.mixed(x, index, noise)
+        return self.mixed(x, index, noise.astype(x.dtype))
 
     def mixed(
         self, x: Float[Array, "*shape"], step: Int[Array, ""], noise: Float[Array, "*shape"]
@@ -131,3 +165,9 @@ class NoiseSchedule:
             for share in (self.alpha_bar, 1 - self.alpha_bar)
         )
         return signal * x + spread * noise
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    """Of a value, which nobody may write into."""
+    array.setflags(write=False)
+    return array

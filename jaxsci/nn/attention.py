@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .dropout import Dropout, derived, seed_of
+from .precision import at_least_single
 
 
 class CrossAttention(eqx.Module):
@@ -64,9 +65,13 @@ def attend(
 ) -> Float[Array, "queries d"]:
     """One head, softmax(q kᵀ / √d) v."""
     scores = (q / math.sqrt(q.shape[-1])) @ k.T
+    # Sums over many tokens overflow in half precision.
+    precision = at_least_single(scores.dtype)
+    scores = scores.astype(precision)
     # Normalised after the product with v, which has fewer entries than the scores.
     weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
-    return (weights @ v) / weights.sum(axis=-1, keepdims=True)
+    found = weights @ v.astype(precision) / weights.sum(axis=-1, keepdims=True)
+    return found.astype(v.dtype)
 
 
 class SelfAttentionBlock(eqx.Module):

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._checks import whole
+from .initial import uniform
 
 
 class CausalConv(eqx.Module):
@@ -52,7 +53,7 @@ class CausalConv(eqx.Module):
         taps = self.kernel * whole("CausalConv", "in_channels", in_channels)
         bound = 1 / math.sqrt(taps)
         shape = (taps, whole("CausalConv", "out_channels", out_channels))
-        self.weight = jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+        self.weight = uniform(key, shape, bound=bound)
         self.bias = jnp.zeros(shape[1])
 
     def __call__(self, x: Float[Array, "time in"]) -> Float[Array, "time out"]:

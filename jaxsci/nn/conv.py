@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
 from ._rows import convolve_rows, in_rows, repeat_rows, upsample_rows
+from .initial import uniform
 
 
 def convolve(
@@ -153,12 +154,8 @@ class Conv(eqx.Module):
         weight_key, bias_key = jax.random.split(key)
         bound = 1 / math.sqrt(in_channels * math.prod(kernel))
         shape = (*kernel, in_channels, out_channels)
-        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        self.bias = (
-            jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound)
-            if bias
-            else None
-        )
+        self.weight = uniform(weight_key, shape, bound=bound)
+        self.bias = uniform(bias_key, (out_channels,), bound=bound) if bias else None
         self.periodic, self.ahead = periodic, ahead
 
     def __call__(

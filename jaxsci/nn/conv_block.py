@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import whole
+from .._arrays import check_floating
+from .._checks import number, whole
 from .conv import Conv
 from .precision import at_least_single
 
@@ -32,7 +33,7 @@ class GroupNorm(eqx.Module):
         epsilon: ε, added to the variance.
 
     Raises:
-        ValueError: groups that do not divide the channels.
+        ValueError: groups that do not divide the channels, or ε that is not positive.
     """
 
     scale: Float[Array, " channels"]
@@ -50,10 +51,25 @@ class GroupNorm(eqx.Module):
             )
         self.scale = jnp.ones(channels)
         self.shift = jnp.zeros(channels)
-        self.epsilon = epsilon
+        self.epsilon = number("GroupNorm", "epsilon", epsilon)
+        if not 0 < self.epsilon < math.inf:
+            raise ValueError(
+                f"GroupNorm expected epsilon > 0, got {epsilon}; without it a constant field has no spread to "
+                "divide by."
+            )
 
     def __call__(self, x: Float[Array, "*space channels"]) -> Float[Array, "*space channels"]:
-        """Normalise one sample."""
+        """Normalise one sample.
+
+        Raises:
+            ValueError: another number of channels, or whole numbers.
+        """
+        check_floating("GroupNorm", "x", x)
+        if x.ndim < 1 or x.shape[-1] != len(self.scale):
+            raise ValueError(
+                f"GroupNorm expected fields of {len(self.scale)} channels, the last axis, got shape {x.shape}; "
+                "move the channels there, or build it for as many."
+            )
         # Statistics at least in single precision.
         wide = x.astype(at_least_single(x.dtype))
         grouped = wide.reshape(-1, self.groups, x.shape[-1] // self.groups)

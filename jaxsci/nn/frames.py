@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._rows import in_rows
 from .conv import Conv
 from .cuboid.dense import Dense, TokenNorm
+from .initial import normal
 
 Frames = Float[Array, "T H W channels"]
 
@@ -74,7 +75,7 @@ class Enlarge(eqx.Module):
         conv = Conv(in_channels=in_channels, out_channels=out_channels, kernel=(3, 3), key=key)
         # Weights that keep the variance backwards through a leaky ReLU of slope 0.1.
         std = math.sqrt(2 / (1 + 0.1**2) / (9 * out_channels))
-        weight = std * jax.random.normal(key, conv.weight.shape)
+        weight = std * normal(key, conv.weight.shape)
         self.conv = eqx.tree_at(
             lambda c: (c.weight, c.bias), conv, (weight, jnp.zeros(out_channels))
         )

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import whole
+from .initial import uniform
 from .kernel import AbstractKernel
 from .pointwise import Pointwise
 
@@ -57,7 +58,7 @@ class LowRankKernel(AbstractKernel):
         weight_key, hidden_key, out_key = jax.random.split(key, 3)
         bound = 1 / (in_channels * out_channels)
         shape = (self.rank, out_channels, in_channels)
-        random = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
+        random = uniform(weight_key, shape, bound=bound)
         self.weight = random + identity * jnp.eye(out_channels, in_channels)
         self.basis = (
             Pointwise(in_channels=self.rank, out_channels=hidden, key=hidden_key),

@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .initial import uniform
+
 
 class Pointwise(eqx.Module):
     """A 1×1 convolution in any number of space dimensions.
@@ -26,12 +28,8 @@ class Pointwise(eqx.Module):
         weight_key, bias_key = jax.random.split(key)
         bound = 1 / math.sqrt(in_channels)
         shape = (out_channels, in_channels)
-        self.weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        self.bias = (
-            jax.random.uniform(bias_key, (out_channels,), minval=-bound, maxval=bound)
-            if bias
-            else None
-        )
+        self.weight = uniform(weight_key, shape, bound=bound)
+        self.bias = uniform(bias_key, (out_channels,), bound=bound) if bias else None
 
     def __call__(
         self, x: Float[Array, "in_channels *space"]

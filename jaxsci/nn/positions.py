@@ -9,6 +9,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .initial import normal
+
 Positions = Literal["t+h+w", "t+hw"]
 
 
@@ -41,8 +43,7 @@ class PositionEmbedding(eqx.Module):
             )
         keys = jax.random.split(key, len(shapes[kind]))
         self.tables = tuple(
-            0.02 * jax.random.normal(k, (*s, channels))
-            for k, s in zip(keys, shapes[kind], strict=True)
+            0.02 * normal(k, (*s, channels)) for k, s in zip(keys, shapes[kind], strict=True)
         )
 
     def __call__(self, x: Float[Array, "T H W channels"]) -> Float[Array, "T H W channels"]:

@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .conv import Conv
+from .._checks import check_key, whole
+from .conv import Conv, odd
 from .conv_block import GroupNorm
 from .cuboid.dense import Dense
 from .dropout import Dropout, Seed
@@ -29,13 +30,17 @@ class ResidualBlock(eqx.Module):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel: size along every axis, odd.
+        kernel: size along every axis, each odd.
         embedding: entries of the vector that it reads; 0 for none.
         groups: groups of the normalisation of the input; see `group_norm` for the default.
         epsilon: added to the variances of the normalisations.
         still: whether the second convolution is zero at first, so that the block is S at first.
         dropout: share of dropped entries, active only where a call gets a seed.
         key: random key of the initial weights.
+
+    Raises:
+        ValueError: sizes that are not positive, even ones of the kernel, or an embedding for one channel.
+        TypeError: a key that is none.
     """
 
     norms: tuple[GroupNorm, GroupNorm]
@@ -57,6 +62,20 @@ class ResidualBlock(eqx.Module):
         dropout: float = 0.0,
         key: PRNGKeyArray,
     ):
+        who = "ResidualBlock"
+        if not isinstance(kernel, Sequence):
+            raise ValueError(
+                f"ResidualBlock expected kernel as a sequence with one size for each axis, got {kernel!r}; "
+                "write for example (3, 3)."
+            )
+        kernel = [odd(who, "each size of the kernel", size) for size in kernel]
+        embedding = whole(who, "embedding", embedding, 0)
+        if embedding and out_channels == 1:
+            raise ValueError(
+                "ResidualBlock expected more than one output channel where it reads an embedding, got 1; one "
+                "that is normalised on its own loses what is added to all its points."
+            )
+        check_key(who, key)
         keys = jax.random.split(key, 4)
         self.norms = (
             group_norm(in_channels, epsilon, groups=groups),
@@ -94,7 +113,8 @@ class ResidualBlock(eqx.Module):
         """Apply the block to one sample; with a seed, dropout is on.
 
         Raises:
-            ValueError: an embedding for a block that reads none, or none for one that does.
+            ValueError: an embedding for a block that reads none, or none for one that does; another length of
+                it, or fields of other channels.
         """
         if (embedding is None) != (self.embedding is None):
             raise ValueError(
@@ -103,6 +123,12 @@ class ResidualBlock(eqx.Module):
             )
         y = self.convs[0](jax.nn.silu(self.norms[0](x)))
         if self.embedding is not None and embedding is not None:
+            entries = self.embedding.weight.shape[-1]
+            if embedding.shape != (entries,):
+                raise ValueError(
+                    f"ResidualBlock expected an embedding of shape ({entries},), got {embedding.shape}; use "
+                    "jax.vmap for batches."
+                )
             y = y + self.embedding(jax.nn.silu(embedding))
         y = self.dropout(jax.nn.silu(self.norms[1](y)), seed=seed)
         return (x if self.shortcut is None else self.shortcut(x)) + self.convs[1](y)
@@ -114,5 +140,7 @@ def group_norm(channels: int, epsilon: float = 1e-5, *, groups: int | None = Non
     A channel on its own would lose what an embedding adds to it, the same number at all points. Published
     models have 32 groups of four to 16 channels.
     """
-    groups = groups or math.gcd(channels, min(32, max(1, channels // 4)))
+    if groups is None:
+        channels = whole("GroupNorm", "channels", channels)
+        groups = math.gcd(channels, min(32, max(1, channels // 4)))
     return GroupNorm(channels=channels, groups=groups, epsilon=epsilon)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._dft import conjugate_weights, dft_matrices
 from ._spectral_ends import mode_blocks, plane_inputs, plane_modes, plane_outputs
 from ._transform import Transform, choose_transform
+from .initial import uniform
 from .kernel import AbstractKernel
 
 
@@ -72,9 +73,9 @@ class SpectralConv(AbstractKernel):
         shape = (*(2 * m for m in modes[:-1]), modes[-1], out_channels, in_channels)
         bound = 1 / (in_channels * out_channels)
         real_key, imag_key = jax.random.split(key)
-        random = jax.random.uniform(real_key, shape, minval=-bound, maxval=bound)
+        random = uniform(real_key, shape, bound=bound)
         self.real = random + identity * jnp.eye(out_channels, in_channels)
-        self.imag = jax.random.uniform(imag_key, shape, minval=-bound, maxval=bound)
+        self.imag = uniform(imag_key, shape, bound=bound)
         self.modes = modes
         self.transform = transform
 

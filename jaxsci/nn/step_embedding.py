@@ -53,7 +53,14 @@ class StepEmbedding(eqx.Module):
         Args:
             step: t, whole or not.
             dtype: precision of the vector.
+
+        Raises:
+            ValueError: several steps.
         """
+        if jnp.ndim(step):
+            raise ValueError(
+                f"StepEmbedding expected one step, got shape {jnp.shape(step)}; use jax.vmap for batches."
+            )
         half = self.waves // 2
         # Single precision at least: t of 1000 has three digits in half precision.
         phase = jnp.asarray(step).astype(jnp.float32) * jnp.exp(

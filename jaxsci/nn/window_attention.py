@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
 from .conv import Conv
+from .initial import normal
 
 
 class WindowAttention(eqx.Module):
@@ -73,7 +74,7 @@ class WindowAttention(eqx.Module):
         self.out = Conv(in_channels=inner, out_channels=width, kernel=(1, 1), key=out_key)
         offsets = 2 * window - 1
         # Small as in Swin; a standard deviation of 1, as in Rainformer, drowns the scores at first.
-        self.bias = 0.02 * jax.random.normal(bias_key, (offsets, offsets))
+        self.bias = 0.02 * normal(bias_key, (offsets, offsets))
 
     def __call__(self, x: Float[Array, "rows columns width"]) -> Float[Array, "rows columns width"]:
         """Attend in every window.

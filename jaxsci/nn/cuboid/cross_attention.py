@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._checks import whole
 from ..dropout import Dropout, Seed, derived, seed_of
 from .attend import combine, part
 from .chunks import chunk_count, over_chunks
@@ -89,7 +90,7 @@ class CuboidCrossAttention(eqx.Module):
         self.frames = frames
         self.vectors = vectors
         self.padding = padding
-        self.chunk = chunk
+        self.chunk = chunk if chunk is None else whole("CuboidCrossAttention", "chunk", chunk)
 
     def __call__(
         self,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dropout import Dropout, Seed, derived
+from ..initial import normal
 from ..precision import at_least_single
 
 
@@ -33,7 +34,7 @@ class Dense(eqx.Module):
     def __init__(
         self, in_channels: int, out_channels: int, *, bias: bool = False, key: PRNGKeyArray
     ):
-        self.weight = jax.random.normal(key, (out_channels, in_channels)) / math.sqrt(in_channels)
+        self.weight = normal(key, (out_channels, in_channels)) / math.sqrt(in_channels)
         self.bias = jnp.zeros(out_channels) if bias else None
 
     def __call__(self, x: Float[Array, "*tokens in_channels"]) -> Float[Array, "*tokens out"]:

@@ -15,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from ..._checks import whole
 from ..dropout import Dropout, Seed, derived, seed_of
+from ..initial import normal
 from .attend import Part, collapse, combine, part
 from .chunks import chunk_count, over_chunks
 from .dense import Dense, TokenNorm
@@ -94,7 +96,7 @@ class CuboidSelfAttention(eqx.Module):
         self.cuboid = cuboid
         self.padding = padding
         self.compat = compat
-        self.chunk = chunk
+        self.chunk = chunk if chunk is None else whole("CuboidSelfAttention", "chunk", chunk)
 
     def __call__(
         self,
@@ -184,7 +186,7 @@ def check_heads(who: str, width: int, heads: int) -> None:
 def bias_table(size: tuple[int, int, int], heads: int, key: PRNGKeyArray) -> Array:
     """A bias for every offset inside a cuboid, small at first."""
     t, h, w = (2 * b - 1 for b in size)
-    return 0.02 * jax.random.normal(key, (t * h * w, heads))
+    return 0.02 * normal(key, (t * h * w, heads))
 
 
 def lookup(

@@ -107,7 +107,7 @@ class Earthformer(eqx.Module):
     ):
         who = "Earthformer"
         check_key(who, key)
-        self.shape_in, self.shape_out = check_shapes(who, shape_in, shape_out)
+        self.shape_in, self.shape_out = check_shapes(who, shape_in=shape_in, shape_out=shape_out)
         self.auxiliary = whole(who, "auxiliary", auxiliary, 0)
         base = whole(who, "base", base)
         check_heads(who, base, whole(who, "heads", heads))

@@ -7,9 +7,9 @@ from .encoder import PATCH
 from .recipe import Shape
 
 
-def check_shapes(who: str, shape_in: Shape, shape_out: Shape) -> tuple[Shape, Shape]:
-    """The shapes (time, channels, height, width) of films that go in and come out, on the same points."""
-    for name, shape in (("shape_in", shape_in), ("shape_out", shape_out)):
+def check_shapes(who: str, **shapes: Shape) -> tuple[Shape, Shape]:
+    """Two shapes (time, channels, height, width) of films on the same points, under their arguments' names."""
+    for name, shape in shapes.items():
         if not isinstance(shape, tuple) or len(shape) != 4:
             raise ValueError(
                 f"{who} expected {name} as a tuple (time, channels, height, width), got {shape!r}; "
@@ -17,12 +17,13 @@ def check_shapes(who: str, shape_in: Shape, shape_out: Shape) -> tuple[Shape, Sh
             )
         for part, number in zip(("frames", "channels", "height", "width"), shape, strict=True):
             whole(who, f"{part} of {name}", number)
-    if shape_in[2:] != shape_out[2:]:
+    (one, first), (other, second) = shapes.items()
+    if first[2:] != second[2:]:
         raise ValueError(
-            f"{who} expected the same height and width in and out, got {shape_in[2:]} and "
-            f"{shape_out[2:]}; resample one of them."
+            f"{who} expected the same height and width in {one} and {other}, got {first[2:]} and {second[2:]}; "
+            "resample one of them."
         )
-    return shape_in, shape_out
+    return first, second
 
 
 def check_depth(who: str, depth: tuple[int, ...]) -> tuple[int, ...]:

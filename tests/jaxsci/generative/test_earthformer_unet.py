@@ -26,9 +26,9 @@ def test_published_size(parameters):
 
 
 def test_at_first_it_finds_no_noise():
-    x, past = films()
-    start = eqx.filter_jit(lambda key: EarthformerUNet(**SMALL, key=key)(x, 3, past))
-    np.testing.assert_array_equal(start(jax.random.key(0)), jnp.zeros_like(x))
+    """Its last map is zero: the output is, whatever goes in."""
+    last = jax.jit(lambda key: EarthformerUNet(**SMALL, key=key).last)(jax.random.key(0))
+    assert all(not leaf.any() for leaf in jax.tree.leaves(last))
 
 
 @pytest.mark.usefixtures("x64")
@@ -46,20 +46,27 @@ def test_it_reads_the_frames_before_the_noise_and_the_step(filled):
         assert float(jnp.abs(other - found).min()) > 0
 
 
-def test_known_frames_are_told_from_noisy_ones(filled):
-    """With as many frames before as to come, swapping them is seen by the channel that tells which is which."""
-    model = filled(EarthformerUNet, **SMALL | {"shape_past": SMALL["shape"]})
-    # Without what tells time apart otherwise.
-    model = eqx.tree_at(lambda m: m.positions, model, jax.tree.map(jnp.zeros_like, model.positions))
-    x, _ = films()
-    told = model(x, 1, x)
-    first = model.first
-    blind = eqx.tree_at(
-        lambda m: (m.first.convs[0].weight, m.first.shortcut.weight),
-        model,
-        (first.convs[0].weight.at[..., -1, :].set(0), first.shortcut.weight.at[..., -1, :].set(0)),
-    )
-    assert float(jnp.abs(told - blind(x, 1, x)).max()) > 1e-3
+@pytest.mark.usefixtures("x64")
+def test_it_is_its_formula(filled):
+    """Of two levels, one stack each."""
+    model = filled(EarthformerUNet, dtype=np.float64, **SMALL | {"depth": (1, 1)})
+    x, past = (film.astype(float) for film in films())
+    film = np.moveaxis(np.concatenate([past, x]), 1, -1)
+    known = np.zeros((5, 4, 6, 1))
+    known[:3] = 1
+    tokens = model.first(jnp.asarray(np.concatenate([film, known], -1)))
+    time, high, wide = model.positions.tables
+    fine = tokens + time + high + wide
+    step = model.step(10, jnp.float64)
+    level = lambda way, i, v: way.stacks[i][0](way.blocks[i](v, step))[0]
+    fine = level(model.down, 0, fine)
+    coarse = level(model.down, 1, model.merges[0](fine))
+    up = model.enlarge[0](level(model.up, 1, coarse))
+    up = level(model.up, 0, up + fine)[3:]
+    expected = up @ model.last.weight.T + model.last.bias
+    # Double precision.
+    np.testing.assert_allclose(model(x, 10, past), jnp.moveaxis(expected, -1, 1), rtol=1e-9)
+    assert model.first.norms[0].groups == 3
 
 
 def test_dropout_needs_a_key(model):
@@ -80,6 +87,8 @@ def test_wrong_input_is_refused(model, unchecked):
         model(x, 0, past[1:])
     with pytest.raises(ValueError, match="past in floating point, got int32"):
         model(x, 0, past.astype(int))
+    with pytest.raises(ValueError, match="expected one step"):
+        model(x, jnp.zeros(2, int), past)
     key = jax.random.key(0)
     for changes, message in (
         ({"shape": (2, 1, 4, 6)}, "as many channels"),
@@ -90,6 +99,9 @@ def test_wrong_input_is_refused(model, unchecked):
         ({"depth": (1, 1, 1, 1)}, "fewer levels"),
         ({"pattern": "video_swin_2x2"}, "windows that divide"),
         ({"pattern": "none"}, "pattern expected"),
+        ({"chunk": 0}, "chunk to be a whole number"),
+        ({"shape_past": (3, 2, 4)}, "shape_past as a tuple"),
+        ({"shape": (0, 2, 4, 6)}, "frames of shape to be"),
         ({"positions": "x"}, "PositionEmbedding expected"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,5 +1,7 @@
 """Latent diffusion: what is drawn, in which units, and what gets gradients."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from jaxsci.generative import (
     NoiseSchedule,
     ddim,
     ddpm,
+    denoising_loss,
 )
 
 SCHEDULE = NoiseSchedule.scaled_linear(6)
@@ -21,10 +24,12 @@ KEY = jax.random.key(3)
 
 
 @pytest.fixture
-def model(filled):
+def model(filled, x64):
+    """In double precision, in which it is seen what little the past changes in a network of random weights."""
+    filled = functools.partial(filled, dtype=np.float64)
     autoencoder = filled(Autoencoder, channels=1, latent=2, widths=(4, 4), blocks=1)
     shapes = {"shape_past": (2, 2, 4, 4), "shape": (3, 2, 4, 4)}
-    denoiser = filled(EarthformerUNet, scale=0.1, base=4, heads=2, depth=(1,), **shapes)
+    denoiser = filled(EarthformerUNet, base=4, heads=2, depth=(1,), **shapes)
     return LatentDiffusion(autoencoder, denoiser, SCHEDULE, scale=2.0)
 
 
@@ -35,7 +40,7 @@ def films():
 
 def test_a_sample_is_the_decoded_sample_of_latents(model):
     past, _ = films()
-    known = jnp.stack([model.autoencoder.encode(x).loc for x in past]) / 2
+    known = jnp.stack([model.autoencoder.encode(x).mean for x in past]) / 2
     start, steps = jax.random.split(KEY)
     z = ddpm(SCHEDULE)(
         lambda x, t: model.denoiser(x, t, known),
@@ -44,8 +49,8 @@ def test_a_sample_is_the_decoded_sample_of_latents(model):
     )
     expected = jax.vmap(model.autoencoder.decode)(2 * z)
     found = eqx.filter_jit(model.sample)(past, ddpm(SCHEDULE), key=KEY)
-    # The same sums in another order.
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    # Double precision.
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
 def test_an_ensemble_is_drawn_with_vmap_and_differs(model):
@@ -54,6 +59,21 @@ def test_an_ensemble_is_drawn_with_vmap_and_differs(model):
     ensemble = eqx.filter_jit(jax.vmap(draw))(jax.random.split(KEY, 3))
     assert ensemble.shape == (3, 3, 1, 8, 8)
     assert float(ensemble.std(axis=0).max()) > 1e-3
+
+
+def test_the_loss_is_that_of_the_latents_in_units_of_the_scale(model):
+    past, future = films()
+    latent_key, noise_key, dropout_key = jax.random.split(KEY, 3)
+    keys = jax.random.split(latent_key, 3)
+    encode = model.autoencoder.encode
+    z = jnp.stack([encode(x).sample(key=k) for x, k in zip(future, keys, strict=True)]) / 2
+    known = jnp.stack([encode(x).mean for x in past]) / 2
+    # With dropout, which another key would change.
+    denoiser = lambda x, t: model.denoiser(x, t, known, key=dropout_key)
+    expected = denoising_loss(denoiser, z, schedule=SCHEDULE, key=noise_key)
+    found = eqx.filter_jit(model.loss)(past, future, key=KEY)
+    # Double precision.
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_only_the_denoiser_learns(model):
@@ -71,7 +91,7 @@ def test_guidance_acts_on_latents(model):
     assert float(jnp.abs(draw(guidance) - draw(None)).max()) > 1e-2
 
 
-def test_what_does_not_fit_is_refused(model, filled):
+def test_what_does_not_fit_is_refused(model, filled, unchecked):
     other = filled(Autoencoder, channels=1, latent=3, widths=(4, 4), blocks=1)
     with pytest.raises(ValueError, match="denoiser of 3 channels"):
         LatentDiffusion(other, model.denoiser, SCHEDULE)
@@ -80,3 +100,21 @@ def test_what_does_not_fit_is_refused(model, filled):
     past, _ = films()
     with pytest.raises(ValueError, match="sampler of its own schedule"):
         model.sample(past, ddim(NoiseSchedule.linear(6)), key=KEY)
+    with pytest.raises(TypeError, match="expected a Sampler, got NoiseSchedule"):
+        model.sample(past, SCHEDULE, key=KEY)
+    with pytest.raises(ValueError, match=r"past of shape \(2, 1, 8, 8\)"):
+        model.sample(past[:1], ddim(SCHEDULE), key=KEY)
+    with pytest.raises(ValueError, match=r"future of shape \(3, 1, 8, 8\) .*got \(2, 1, 8, 8\)"):
+        model.loss(past, past, key=KEY)
+    with pytest.raises(ValueError, match="future in floating point, got uint8"):
+        model.loss(past, np.zeros((3, 1, 8, 8), np.uint8), key=KEY)
+    with pytest.raises(TypeError, match="denoiser as EarthformerUNet, got function"):
+        LatentDiffusion(model.autoencoder, lambda x, t: x, SCHEDULE)
+    with pytest.raises(TypeError, match="expected a NoiseSchedule, got int"):
+        LatentDiffusion(model.autoencoder, model.denoiser, 6)
+
+
+def test_the_scale_may_be_a_standard_deviation_that_was_measured(model):
+    parts = (model.autoencoder, model.denoiser, SCHEDULE)
+    for scale in (jnp.asarray(2.0), np.float32(2.0)):
+        assert LatentDiffusion(*parts, scale=scale).scale == 2.0

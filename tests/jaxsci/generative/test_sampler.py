@@ -158,6 +158,40 @@ def test_wrong_calls_are_refused(unchecked):
         denoising_loss(lambda x, t: x[:2], noise, schedule=SCHEDULE, key=jax.random.key(0))
 
 
+def test_losses_see_all_steps_alike_and_noise_that_is_fresh():
+    schedule, seen = NoiseSchedule.cosine(3), lambda x, t: jnp.stack([t.astype(float), x[0]])
+
+    # With data of zero the noisy data are the noise times its share; the denoiser finds none.
+    def found(key):
+        record = []
+        loss = denoising_loss(
+            lambda x, t: record.append(seen(x, t)) or 0 * x,
+            jnp.zeros(2),
+            schedule=schedule,
+            key=key,
+        )
+        return jnp.append(record[0], loss)
+
+    t, x, _ = jax.jit(jax.vmap(found))(jax.random.split(jax.random.key(0), 6000)).T
+    noise = np.asarray(x) / np.sqrt(1 - schedule.alpha_bar)[np.asarray(t, int)]
+    counts = np.bincount(np.asarray(t, int), minlength=3)
+    # Four standard errors, of counts and of means of numbers with a standard deviation of 1.
+    np.testing.assert_allclose(counts, 2000, atol=4 * np.sqrt(6000 * 2 / 9))
+    for step in range(3):
+        assert abs(noise[np.asarray(t) == step].mean()) < 4 / np.sqrt(2000)
+        assert noise[np.asarray(t) == step].std() == pytest.approx(1, abs=4 / np.sqrt(4000))
+
+
+def test_half_precision_loss_is_finite_where_squares_are_not():
+    loss = denoising_loss(
+        lambda x, t: 0 * x + 300,
+        jnp.zeros(4, jnp.float16),
+        schedule=SCHEDULE,
+        key=jax.random.key(0),
+    )
+    assert float(loss) == pytest.approx(300**2, rel=0.02)
+
+
 def test_half_precision_keeps_the_small_change_of_a_step(key):
     """Factors of 1.00005 are 1 in bfloat16: the steps are added up in single precision."""
     noise = jax.random.normal(key, (64,))

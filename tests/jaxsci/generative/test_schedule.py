@@ -62,6 +62,9 @@ def test_schedules_are_values():
     assert NoiseSchedule.linear() != SCALED
     assert len(NoiseSchedule.cosine(50)) == 50
     assert max(NoiseSchedule.cosine(50).beta) == 0.999
+    for numbers in (SCALED.alpha_bar, SCALED.posterior_variance):
+        with pytest.raises(ValueError, match="read-only"):
+            numbers[0] = 0.5
 
 
 def test_cosine_is_that_of_its_definition():
@@ -70,12 +73,16 @@ def test_cosine_is_that_of_its_definition():
     np.testing.assert_allclose(ALL[2].alpha_bar[:-1], f(np.arange(1, 50)) / f(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("beta", [(), (0.1, 0.0), (1.0,), (0.1, float("nan")), 0.1])
+@pytest.mark.parametrize(
+    "beta", [(), (0.1, 0.0), (1.0,), (0.1, float("nan")), 0.1, "abc", (1e-17, 0.1)]
+)
 def test_what_is_no_schedule_is_refused(beta, unchecked):
     with pytest.raises(ValueError, match="NoiseSchedule expected"):
         NoiseSchedule(beta)
     with pytest.raises(ValueError, match="steps to be a whole number"):
         NoiseSchedule.linear(0)
+    with pytest.raises(ValueError, match="after the last; samplers divide by them"):
+        NoiseSchedule.linear(100_000)
     with pytest.raises(ValueError, match="NoiseSchedule expected variances"):
         NoiseSchedule.scaled_linear(first=-1.0)
 
@@ -84,3 +91,18 @@ def test_what_is_no_schedule_is_refused(beta, unchecked):
 def test_a_step_that_there_is_none_of_is_refused(step):
     with pytest.raises(Exception, match="expected a step from 0 to 999"):
         jax.block_until_ready(jax.jit(SCALED.noised)(jnp.ones(1), jnp.asarray(step), jnp.ones(1)))
+
+
+def test_data_steps_and_noise_that_do_not_fit_are_refused(unchecked):
+    x = jnp.ones((3, 3))
+    for step in (jnp.array([0, 500, 999]), 3.0):
+        with pytest.raises(ValueError, match="expected one whole number as the step"):
+            SCALED.noised(x, step, x)
+    for noise in (jnp.zeros(1), jnp.zeros((2, 3, 3))):
+        with pytest.raises(ValueError, match="noise of the data's shape"):
+            SCALED.noised(x, 3, noise)
+    # Bytes are numbers.
+    np.testing.assert_allclose(
+        SCALED.noised(jnp.full(2, 10, jnp.uint8), 0, jnp.zeros(2)), 10, rtol=1e-3
+    )
+    assert SCALED.noised(x.astype(jnp.bfloat16), 3, x).dtype == jnp.bfloat16

@@ -1,11 +1,13 @@
-"""The blocks of diffusion models against their definitions written with torch or NumPy."""
+"""The blocks of diffusion models against their definitions written with NumPy."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxsci.nn import Conv, ResidualBlock, SpatialAttention, StepEmbedding
+from jaxsci.nn.dropout import seed_of
 from jaxsci.nn.residual_block import group_norm
 
 
@@ -58,11 +60,50 @@ def test_a_still_block_is_the_identity_at_first():
     np.testing.assert_array_equal(block(x), x)
 
 
+def test_dropout_needs_a_seed(filled):
+    options = {"in_channels": 8, "out_channels": 8, "kernel": (3,), "dropout": 0.5}
+    block, x = filled(ResidualBlock, **options), jnp.asarray(normal(6, 8), jnp.float32)
+    np.testing.assert_array_equal(block(x), block(x))
+    dropped = [block(x, seed=seed_of(jax.random.key(i))) for i in range(2)]
+    assert float(jnp.abs(dropped[0] - dropped[1]).max()) > 1e-3
+
+
+def test_blocks_that_do_not_fit_are_refused(filled, unchecked):
+    options = {"in_channels": 8, "out_channels": 8, "kernel": (3, 3)}
+    for changes, message in (
+        ({"kernel": (3, 2)}, "each size of the kernel to be odd, got 2"),
+        ({"kernel": 3}, "kernel as a sequence"),
+        ({"embedding": -1}, "embedding to be a whole number >= 0"),
+        ({"groups": 0}, "groups to be a whole number"),
+        ({"groups": 3}, "groups to divide the channels"),
+        ({"epsilon": 0.0}, "epsilon > 0, got 0"),
+        ({"out_channels": 1, "embedding": 2}, "more than one output channel"),
+        ({"epsilon": float("nan")}, "epsilon > 0, got nan"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ResidualBlock(**options | changes, key=jax.random.key(0))
+    block = filled(ResidualBlock, embedding=2, **options)
+    for x in (jnp.ones((4, 4, 16)), jnp.ones((4, 4, 1))):
+        with pytest.raises(ValueError, match="fields of 8 channels"):
+            block(x, jnp.ones(2))
+    with pytest.raises(ValueError, match=r"embedding of shape \(2,\), got \(3,\)"):
+        block(jnp.ones((4, 4, 8)), jnp.ones(3))
+    with pytest.raises(ValueError, match="x in floating point, got int32"):
+        block(jnp.ones((4, 4, 8), int), jnp.ones(2))
+
+
+def test_half_precision_attends_to_many_points(filled):
+    """Sums of weights and values over 4096 points would be infinite."""
+    layer = filled(lambda key: SpatialAttention(4, key=key))
+    layer = eqx.tree_at(lambda m: m.value.bias, layer, jnp.full(4, 20.0))
+    assert jnp.isfinite(layer(jnp.ones((64, 64, 4), jnp.float16))).all()
+
+
 @pytest.mark.usefixtures("x64")
 def test_spatial_attention_is_its_formula(filled):
-    layer = filled(lambda key: SpatialAttention(8, key=key), dtype=np.float64)
+    layer = filled(lambda key: SpatialAttention(8, epsilon=1e-3, key=key), dtype=np.float64)
     x = normal(2, 3, 8)
-    points = normalised(layer.norm, x, 1e-5).reshape(6, 8)
+    points = normalised(layer.norm, x, 1e-3).reshape(6, 8)
     q, k, v = (
         points @ np.asarray(m.weight).T + np.asarray(m.bias)
         for m in (layer.query, layer.key_, layer.value)
@@ -76,14 +117,21 @@ def test_spatial_attention_is_its_formula(filled):
 
 def test_the_step_as_waves(filled):
     layer = filled(StepEmbedding, waves=6, width=4)
-    phase = 37 * 10000.0 ** (-np.arange(3) / 3)
-    waves = np.concatenate([np.cos(phase), np.sin(phase)])
-    hidden = silu(np.asarray(layer.hidden.weight) @ waves + np.asarray(layer.hidden.bias))
-    expected = np.asarray(layer.out.weight) @ hidden + np.asarray(layer.out.bias)
+
+    def expected(step):
+        phase = step * 10000.0 ** (-np.arange(3) / 3)
+        waves = np.concatenate([np.cos(phase), np.sin(phase)])
+        hidden = silu(np.asarray(layer.hidden.weight) @ waves + np.asarray(layer.hidden.bias))
+        return np.asarray(layer.out.weight) @ hidden + np.asarray(layer.out.bias)
+
     # Single precision, phases of up to 37.
     for step in (37, jnp.asarray(37), np.float32(37)):
-        np.testing.assert_allclose(layer(step), expected, rtol=2e-5, atol=1e-5)
+        np.testing.assert_allclose(layer(step), expected(37), rtol=2e-5, atol=1e-5)
+    # A step that half precision has not, and its phase in single precision.
+    np.testing.assert_allclose(layer(4001), expected(4001), atol=1e-3)
     assert layer(5, jnp.bfloat16).dtype == jnp.bfloat16
+    with pytest.raises(ValueError, match="expected one step"):
+        layer(jnp.arange(2))
     with pytest.raises(ValueError, match="even number of waves"):
         StepEmbedding(waves=5, width=4, key=jax.random.key(0))
 
