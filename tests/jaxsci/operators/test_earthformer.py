@@ -199,7 +199,7 @@ def test_what_is_known_of_the_future_enters_the_forecast():
         ({"shape_in": (3, 9, 8)}, r"shape_in as a tuple \(time, channels, height, width\)"),
         (
             {"shape_in": (3, 2, 8, 8)},
-            r"same height and width in and out, got \(8, 8\) and \(9, 8\)",
+            r"same height and width in shape_in and shape_out, got \(8, 8\) and \(9, 8\)",
         ),
         ({"base": 9}, "heads to divide the width, got width=9 and heads=2"),
         ({"depth": 2}, r"depth as a tuple.*got 2; write depth=\(1, 1\)"),
