@@ -4,7 +4,8 @@ r"""Samples from a denoiser: from noise to data, step by step.
     σ² = η² (1−ᾱ_s) / (1−ᾱ_t) (1 − ᾱ_t/ᾱ_s),      s the step before t,  z ~ N(0, I)
 
 η = 0 is DDIM, deterministic given the first noise, and good in few steps; η = 1 through all steps is DDPM,
-whose σ² is the posterior variance β̃_t. Guidance moves the mean of every step.
+whose σ² is the posterior variance β̃_t. Guidance moves the mean of every step. Where bounds of the data are
+known, x̂_0 is cut off at them, and ε_θ is the noise between x_t and what is left.
 
 Reference: Song, Meng, Ermon, Denoising Diffusion Implicit Models, ICLR 2021, arXiv:2010.02502, equations 12
 and 16.
@@ -38,17 +39,29 @@ class Sampler(eqx.Module):
         steps: how many of the schedule's steps are made, evenly spaced and the last one among them; None
             for all.
         eta: η, share of fresh noise in each step.
+        bounds: least and largest value of the data, at which x̂_0 is cut off; None for none. Where a schedule
+            leaves next to no signal in its last steps, they multiply the network's error by 1/√ᾱ_t, and
+            bounds are what stops it.
 
     Raises:
-        ValueError: more steps than the schedule has, or η outside [0, 1].
+        ValueError: more steps than the schedule has, η outside [0, 1], or bounds that are no two finite
+            numbers in order.
         TypeError: no schedule.
     """
 
     schedule: NoiseSchedule = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     eta: float = eqx.field(static=True)
+    bounds: tuple[float, float] | None = eqx.field(static=True)
 
-    def __init__(self, schedule: NoiseSchedule, *, steps: int | None = None, eta: float = 0.0):
+    def __init__(
+        self,
+        schedule: NoiseSchedule,
+        *,
+        steps: int | None = None,
+        eta: float = 0.0,
+        bounds: tuple[float, float] | None = None,
+    ):
         check_schedule("Sampler", schedule)
         self.schedule = schedule
         self.steps = len(schedule) if steps is None else whole("Sampler", "steps", steps)
@@ -60,6 +73,7 @@ class Sampler(eqx.Module):
         self.eta = number("Sampler", "eta", eta)
         if not 0 <= self.eta <= 1:
             raise ValueError(f"Sampler expected eta in [0, 1], got {eta}; 0 is DDIM and 1 is DDPM.")
+        self.bounds = None if bounds is None else _bounds(bounds)
 
     def visited(self) -> Int[np.ndarray, " steps"]:
         """The steps of the schedule that are made, in their order: from the noisiest."""
@@ -122,11 +136,15 @@ class Sampler(eqx.Module):
         index = jnp.arange(self.steps)
         visited = jnp.asarray(self.visited(), jnp.int32)
         factors = jnp.asarray(self.coefficients(), precision)
+        alpha_bar = self.schedule.alpha_bar[self.visited()]
+        shares = jnp.asarray(np.sqrt(np.stack([alpha_bar, 1 - alpha_bar], axis=1)), precision)
 
         def step(x, inputs):
-            i, t, (a, b, sigma) = inputs
+            i, t, (a, b, sigma), shares = inputs
             seen = x.astype(noise.dtype)
             found = like_data("Sampler", "a denoiser that returns the noise", denoiser(seen, t), x)
+            if self.bounds is not None:
+                found = self._noise_within_bounds(x, found, shares)
             mean = a * x + b * found
             if guidance is not None:
                 shift = guidance(seen, t, sigma)
@@ -136,22 +154,49 @@ class Sampler(eqx.Module):
                 mean = mean + sigma * fresh
             return mean, None
 
-        x, _ = jax.lax.scan(step, noise.astype(precision), (index, visited, factors))
+        x, _ = jax.lax.scan(step, noise.astype(precision), (index, visited, factors, shares))
         return x.astype(noise.dtype)
 
+    def _noise_within_bounds(
+        self, x: Float[Array, "*shape"], found: Float[Array, "*shape"], shares: Float[Array, "2"]
+    ) -> Float[Array, "*shape"]:
+        """ε_θ, with what would put x̂_0 out of bounds counted as noise: x_t = √ᾱ_t x̂_0 + √(1−ᾱ_t) ε_θ holds."""
+        signal, spread = shares
+        # √ᾱ_t x̂_0, which stays finite where ᾱ_t is next to nothing.
+        kept = x - spread * found
+        least, largest = self.bounds
+        return found + (kept - jnp.clip(kept, signal * least, signal * largest)) / spread
 
-def ddpm(schedule: NoiseSchedule) -> Sampler:
+
+def _bounds(bounds: tuple[float, float]) -> tuple[float, float]:
+    try:
+        least, largest = bounds
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Sampler expected bounds as two numbers, got {bounds!r}; give (least, largest) of the data."
+        ) from error
+    least, largest = number("Sampler", "bounds", least), number("Sampler", "bounds", largest)
+    if not -np.inf < least < largest < np.inf:
+        raise ValueError(
+            f"Sampler expected finite bounds in order, got {bounds!r}; give (least, largest) of the data."
+        )
+    return least, largest
+
+
+def ddpm(schedule: NoiseSchedule, *, bounds: tuple[float, float] | None = None) -> Sampler:
     """Ancestral sampling through all steps.
 
     Reference: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models, NeurIPS 2020, arXiv:2006.11239,
     algorithm 2, with the variance β̃_t.
     """
-    return Sampler(schedule, eta=1.0)
+    return Sampler(schedule, eta=1.0, bounds=bounds)
 
 
-def ddim(schedule: NoiseSchedule, *, steps: int | None = None) -> Sampler:
+def ddim(
+    schedule: NoiseSchedule, *, steps: int | None = None, bounds: tuple[float, float] | None = None
+) -> Sampler:
     """Deterministic sampling, in as few steps as wanted.
 
     Reference: Song, Meng, Ermon, Denoising Diffusion Implicit Models, ICLR 2021, arXiv:2010.02502, equation 12.
     """
-    return Sampler(schedule, steps=steps)
+    return Sampler(schedule, steps=steps, bounds=bounds)

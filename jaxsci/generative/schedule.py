@@ -98,7 +98,7 @@ class NoiseSchedule:
         """ᾱ falls as cos², with β at most 0.999.
 
         So little is left in the end, 2e-9 of 1000 steps, that sampling begins with errors of the denoiser
-        multiplied by thousands; the paper cuts off what it takes the data to be.
+        multiplied by thousands; give the `Sampler` the bounds of the data, as the paper does.
 
         Reference: Nichol and Dhariwal, Improved Denoising Diffusion Probabilistic Models, ICML 2021,
         arXiv:2102.09672, equation 17.

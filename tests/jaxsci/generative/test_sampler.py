@@ -96,6 +96,50 @@ def test_noise_that_is_known_is_removed_wholly(steps):
     np.testing.assert_allclose(x, data, atol=5e-5)
 
 
+@pytest.mark.usefixtures("x64")
+def test_bounds_are_those_of_the_posterior_mean():
+    """Ho et al., equation 7, of the x̂_0 that is cut off; the fresh noise is taken away again."""
+    schedule = NoiseSchedule.linear(2)
+    beta, (last, first) = np.array(schedule.beta)[1], schedule.alpha_bar[::-1]
+    x, found, key = np.array([-3.0, 0.1, 2.0]), np.array([0.5, 0.4, -1.0]), jax.random.key(3)
+    data = np.clip((x - np.sqrt(1 - last) * found) / np.sqrt(last), -0.5, 0.25)
+    mean = (np.sqrt(first) * beta * data + np.sqrt(1 - beta) * (1 - first) * x) / (1 - last)
+    seen = []
+
+    def denoiser(x, t):
+        jax.debug.callback(lambda x, t: seen.append((int(t), np.array(x))), x, t)
+        return jnp.asarray(found)
+
+    end = jax.block_until_ready(
+        ddpm(schedule, bounds=(-0.5, 0.25))(denoiser, jnp.asarray(x), key=key)
+    )
+    jax.effects_barrier()
+    sigma = np.sqrt(schedule.posterior_variance[1])
+    fresh = sigma * jax.random.normal(jax.random.fold_in(key, 0), (3,))
+    states = dict(seen)
+    np.testing.assert_allclose(states[0], mean + fresh, rtol=1e-12)
+    # The last step's mean is x̂_0 itself.
+    data = np.clip((states[0] - np.sqrt(1 - first) * found) / np.sqrt(first), -0.5, 0.25)
+    np.testing.assert_allclose(end, data, rtol=1e-12)
+
+
+def test_bounds_hold_what_a_schedule_without_signal_multiplies():
+    schedule = NoiseSchedule.cosine(200)
+    noise = jax.random.normal(jax.random.key(0), (64,))
+    # A denoiser that takes half of what is mere noise for data.
+    denoiser = lambda x, t: 0.5 * x
+    assert float(jnp.abs(ddim(schedule)(denoiser, noise)).max()) > 10
+    within = ddim(schedule, bounds=(-1.0, 1.0))(denoiser, noise)
+    # Rounding of the last step.
+    assert float(jnp.abs(within).max()) < 1 + 1e-5
+
+
+def test_bounds_that_data_keep_change_nothing():
+    noise = jax.random.normal(jax.random.key(0), (64,))
+    free, within = (ddim(SCHEDULE, steps=20, bounds=b)(best, noise) for b in (None, (-9.0, 9.0)))
+    np.testing.assert_array_equal(free, within)
+
+
 def test_fewer_steps_are_as_good_the_more_they_are():
     # The error of the mean, first order in the length of a step.
     exact = moments(ddim(SCHEDULE))[0]
@@ -137,6 +181,8 @@ def test_loss_of_the_best_denoiser_is_what_is_left_of_the_noise(key):
         ({"steps": 0}, "steps to be a whole number"),
         ({"eta": 1.5}, "eta in"),
         ({"eta": float("nan")}, "eta in"),
+        ({"bounds": (1.0, 0.0)}, "in order"),
+        ({"bounds": (0.0, float("nan"))}, "in order"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -146,6 +192,8 @@ def test_wrong_options_are_refused(options, message):
 
 def test_wrong_calls_are_refused(unchecked):
     noise = jnp.zeros(3)
+    with pytest.raises(ValueError, match="two numbers"):
+        ddim(SCHEDULE, bounds=1.0)
     with pytest.raises(ValueError, match="expected a key"):
         ddpm(SCHEDULE)(best, noise)
     with pytest.raises(TypeError, match="expected a random key"):
