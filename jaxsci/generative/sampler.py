@@ -144,7 +144,7 @@ class Sampler(eqx.Module):
             seen = x.astype(noise.dtype)
             found = like_data("Sampler", "a denoiser that returns the noise", denoiser(seen, t), x)
             if self.bounds is not None:
-                found = self._noise_within_bounds(x, found, shares)
+                found = _noise_within_bounds(x, found, shares, self.bounds)
             mean = a * x + b * found
             if guidance is not None:
                 shift = guidance(seen, t, sigma)
@@ -157,15 +157,19 @@ class Sampler(eqx.Module):
         x, _ = jax.lax.scan(step, noise.astype(precision), (index, visited, factors, shares))
         return x.astype(noise.dtype)
 
-    def _noise_within_bounds(
-        self, x: Float[Array, "*shape"], found: Float[Array, "*shape"], shares: Float[Array, "2"]
-    ) -> Float[Array, "*shape"]:
-        """ε_θ, with what would put x̂_0 out of bounds counted as noise: x_t = √ᾱ_t x̂_0 + √(1−ᾱ_t) ε_θ holds."""
-        signal, spread = shares
-        # √ᾱ_t x̂_0, which stays finite where ᾱ_t is next to nothing.
-        kept = x - spread * found
-        least, largest = self.bounds
-        return found + (kept - jnp.clip(kept, signal * least, signal * largest)) / spread
+
+def _noise_within_bounds(
+    x: Float[Array, "*shape"],
+    found: Float[Array, "*shape"],
+    shares: Float[Array, "2"],
+    bounds: tuple[float, float],
+) -> Float[Array, "*shape"]:
+    """ε_θ, with what would put x̂_0 out of bounds counted as noise: x_t = √ᾱ_t x̂_0 + √(1−ᾱ_t) ε_θ holds."""
+    signal, spread = shares
+    # √ᾱ_t x̂_0, which stays finite where ᾱ_t is next to nothing.
+    kept = x - spread * found
+    least, largest = bounds
+    return found + (kept - jnp.clip(kept, signal * least, signal * largest)) / spread
 
 
 def _bounds(bounds: tuple[float, float]) -> tuple[float, float]:
