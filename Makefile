@@ -18,6 +18,8 @@ RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
 # Documents whose numbers are generated from the records.
 DOCUMENTS := README.md $(wildcard docs/*.md experiments/*/README.md)
+# The output of each job in one piece, where make can (GNU make 4).
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 # What `make reproduce` runs, in this order.
 MAIN := heat stefan
 
@@ -86,21 +88,22 @@ reproduce-solver-speed: $(PEERS)/.installed
 reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; DATA, a folder; OPTIONS)
 	$(RUN) jaxsci run $* --preset $(PRESET) $(if $(DATA),--data.root '$(DATA)') $(OPTIONS)
 
-smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch
+smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch, JOBS at a time
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \
-	failed=; \
-	for name in $$names; do \
-		$(RUN) jaxsci run $$name --preset smoke --overwrite || failed="$$failed $$name"; \
-	done; \
-	[ -z "$$failed" ] || { echo "smoke failed:$$failed"; exit 1; }
+	$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(SYNC) $$(printf 'smoke-%s ' $$names)
+
+smoke-%: $(INSTALLED)
+	@$(RUN) jaxsci run $* --preset smoke --overwrite
 
 tables: $(INSTALLED) ## Write the numbers of record into the documents
 	$(RUN) jaxsci tables $(DOCUMENTS)
 
-# Compiling takes most of the time of quick tests and smoke runs. What they check holds without
-# optimisation too; `make test-all` and `make reproduce` compile as a user does.
-test test-lowest smoke: export XLA_FLAGS ?= --xla_backend_optimization_level=0 \
-	--xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false
+# Compiling, the work of one core, takes most of the time of quick tests and smoke runs. What they
+# check holds without optimisation too; `make test-all` and `make reproduce` compile as a user does.
+QUICKLY := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
+	--xla_cpu_use_fusion_emitters=false
+test test-lowest smoke: export XLA_FLAGS ?= $(QUICKLY)
+smoke-%: export XLA_FLAGS ?= $(QUICKLY)
 
 test: $(INSTALLED) ## The tests that take seconds each
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow"

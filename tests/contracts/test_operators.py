@@ -123,10 +123,11 @@ def frames():
     ]
 )
 def case(request, filled):
-    if request.param in OPERATORS:
-        return OPERATORS[request.param]
-    forecaster, options = (VIDEO | SLOW_VIDEO)[request.param]
     # Jitted, as layer by layer each of their operations would be compiled on its own.
+    if request.param in OPERATORS:
+        operator, batch = OPERATORS[request.param]
+        return eqx.filter_jit(operator), batch
+    forecaster, options = (VIDEO | SLOW_VIDEO)[request.param]
     return eqx.filter_jit(filled(forecaster, **options)), frames()
 
 

@@ -12,6 +12,10 @@ from jaxsci.training import OptimizerConfig, init_state, make_train_step
 
 SMALL = {"channels": 2, "latent": 3, "widths": (4, 6, 32), "blocks": 1}
 
+# Layer by layer each operation would be compiled on its own.
+encode, decode = eqx.filter_jit(Autoencoder.encode), eqx.filter_jit(Autoencoder.decode)
+call, loss_of = eqx.filter_jit(lambda m, x, key=None: m(x, key=key)), eqx.filter_jit(autoencoder_loss)
+
 
 def test_published_sizes(parameters):
     preset = lambda **options: Autoencoder.preset("sevir-lr", **options)
@@ -31,11 +35,11 @@ def test_shapes_and_the_latents_of_the_published_model():
 def test_with_a_key_the_latent_is_random_and_without_its_mean(filled):
     model = filled(Autoencoder, **SMALL)
     x = jax.random.normal(jax.random.key(1), (2, 8, 12))
-    q = model.encode(x)
+    q = encode(model, x)
     assert q.mean.shape == q.deviation.shape == (3, 2, 3)
-    through_mean = model.decode(q.mean)
-    np.testing.assert_allclose(model(x), through_mean, rtol=1e-6)
-    one, other = (model(x, key=jax.random.key(i)) for i in (0, 1))
+    through_mean = decode(model, q.mean)
+    np.testing.assert_allclose(call(model, x), through_mean, rtol=1e-6)
+    one, other = (call(model, x, jax.random.key(i)) for i in (0, 1))
     assert float(jnp.abs(one - other).max()) > 1e-3
 
 
@@ -59,7 +63,7 @@ def activated(norm, x):
 
 def through(layers, x):
     for layer in layers:
-        x = layer(jnp.asarray(x))
+        x = eqx.filter_jit(layer)(jnp.asarray(x))
     return np.asarray(x)
 
 
@@ -76,7 +80,7 @@ def test_encoder_and_decoder_are_their_formulas(filled):
         y = y if halve is None else conv(halve, y, stride=2, ahead=True)
     y = conv(encoder.last, activated(encoder.norm, through(encoder.middle, y)))
     moments = np.moveaxis(conv(encoder.moments, y), -1, 0)
-    q = model.encode(jnp.asarray(x))
+    q = encode(model, jnp.asarray(x))
     # Double precision through eight layers.
     np.testing.assert_allclose(q.mean, moments[:3], rtol=1e-9)
     np.testing.assert_allclose(q.deviation, np.exp(moments[3:] / 2), rtol=1e-9)
@@ -87,7 +91,7 @@ def test_encoder_and_decoder_are_their_formulas(filled):
         y = y if double is None else conv(double, y.repeat(2, axis=0).repeat(2, axis=1))
     y = conv(decoder.last, activated(decoder.norm, y))
     np.testing.assert_allclose(
-        model.decode(jnp.asarray(z)), np.moveaxis(y, -1, 0), rtol=1e-9, atol=1e-12
+        decode(model, jnp.asarray(z)), np.moveaxis(y, -1, 0), rtol=1e-9, atol=1e-12
     )
     norms = jax.tree.leaves(model, is_leaf=lambda leaf: isinstance(leaf, GroupNorm))
     assert {n.epsilon for n in norms if isinstance(n, GroupNorm)} == {1e-6}
@@ -97,12 +101,12 @@ def test_deviations_stay_finite(filled):
     model = filled(Autoencoder, **SMALL)
     for bias, expected in ((1e3, np.exp(10)), (-1e3, np.exp(-15))):
         far = eqx.tree_at(lambda m: m.encoder.moments.bias, model, jnp.full(6, bias))
-        np.testing.assert_allclose(far.encode(jnp.ones((2, 4, 4))).deviation, expected, rtol=1e-6)
+        np.testing.assert_allclose(encode(far, jnp.ones((2, 4, 4))).deviation, expected, rtol=1e-6)
 
 
 def test_latents_of_a_batch_have_noise_of_their_own(filled):
     model = filled(Autoencoder, **SMALL)
-    q = jax.vmap(model.encode)(jnp.ones((2, 2, 4, 4)))
+    q = jax.vmap(lambda x: encode(model, x))(jnp.ones((2, 2, 4, 4)))
     noise = (q.sample(key=jax.random.key(0)) - q.mean) / q.deviation
     assert float(jnp.abs(noise[0] - noise[1]).max()) > 0.1
 
@@ -112,23 +116,23 @@ def test_latents_of_a_batch_have_noise_of_their_own(filled):
 def test_precision_is_that_of_the_frame(filled, dtype):
     model = filled(Autoencoder, scale=0.1, **SMALL)
     x, key = jnp.ones((2, 4, 4), dtype), jax.random.key(0)
-    assert model(x, key=key).dtype == dtype
-    loss = autoencoder_loss(model, x, key=key)
+    assert call(model, x, key).dtype == dtype
+    loss = loss_of(model, x, key=key)
     assert loss.dtype == jnp.float32
     assert jnp.isfinite(loss)
     # Squares and sums that half precision has not.
     far = eqx.tree_at(lambda m: m.encoder.moments.bias, model, jnp.full(6, 12.0))
-    assert jnp.isfinite(autoencoder_loss(far, 5000 * x, key=key))
+    assert jnp.isfinite(loss_of(far, 5000 * x, key=key))
 
 
 def test_the_loss_is_that_of_its_definition(filled):
     model = filled(Autoencoder, **SMALL)
     x = jax.random.normal(jax.random.key(1), (2, 8, 8))
     key = jax.random.key(2)
-    loss = lambda weight: autoencoder_loss(model, x, weight=weight, key=key)
-    error = jnp.abs(model(x, key=key) - x).sum()
+    loss = lambda weight: loss_of(model, x, weight=weight, key=key)
+    error = jnp.abs(call(model, x, key) - x).sum()
     np.testing.assert_allclose(loss(0.0), error, rtol=1e-6)
-    q = model.encode(x)
+    q = encode(model, x)
     # The divergence as a mean over samples, within four standard errors.
     z = q.mean + q.deviation * jax.random.normal(key, (20_000, *q.mean.shape))
     density = lambda z, m, s: (-0.5 * ((z - m) / s) ** 2 - jnp.log(s)).sum((1, 2, 3))

@@ -40,14 +40,14 @@ def films():
 
 def test_a_sample_is_the_decoded_sample_of_latents(model):
     past, _ = films()
-    known = jnp.stack([model.autoencoder.encode(x).mean for x in past]) / 2
+    known = jax.vmap(eqx.filter_jit(model.autoencoder.encode))(past).mean / 2
     start, steps = jax.random.split(KEY)
     z = ddpm(SCHEDULE)(
         lambda x, t: model.denoiser(x, t, known),
         jax.random.normal(start, (3, 2, 4, 4)),
         key=steps,
     )
-    expected = jax.vmap(model.autoencoder.decode)(2 * z)
+    expected = jax.vmap(eqx.filter_jit(model.autoencoder.decode))(2 * z)
     found = eqx.filter_jit(model.sample)(past, ddpm(SCHEDULE), key=KEY)
     # Double precision.
     np.testing.assert_allclose(found, expected, rtol=1e-8)
@@ -65,12 +65,12 @@ def test_the_loss_is_that_of_the_latents_in_units_of_the_scale(model):
     past, future = films()
     latent_key, noise_key, dropout_key = jax.random.split(KEY, 3)
     keys = jax.random.split(latent_key, 3)
-    encode = model.autoencoder.encode
+    encode = eqx.filter_jit(model.autoencoder.encode)
     z = jnp.stack([encode(x).sample(key=k) for x, k in zip(future, keys, strict=True)]) / 2
     known = jnp.stack([encode(x).mean for x in past]) / 2
     # With dropout, which another key would change.
     denoiser = lambda x, t: model.denoiser(x, t, known, key=dropout_key)
-    expected = denoising_loss(denoiser, z, schedule=SCHEDULE, key=noise_key)
+    expected = eqx.filter_jit(denoising_loss)(denoiser, z, schedule=SCHEDULE, key=noise_key)
     found = eqx.filter_jit(model.loss)(past, future, key=KEY)
     # Double precision.
     np.testing.assert_allclose(found, expected, rtol=1e-10)
@@ -87,7 +87,8 @@ def test_guidance_acts_on_latents(model):
     past, _ = films()
     total = lambda z, t: z.sum(axis=(1, 2, 3))
     guidance = KnowledgeAlignment(total, jnp.full(3, 50.0), strength=20.0)
-    draw = lambda guidance: model.sample(past, ddpm(SCHEDULE), key=KEY, guidance=guidance)
+    sample = eqx.filter_jit(model.sample)
+    draw = lambda guidance: sample(past, ddpm(SCHEDULE), key=KEY, guidance=guidance)
     assert float(jnp.abs(draw(guidance) - draw(None)).max()) > 1e-2
 
 

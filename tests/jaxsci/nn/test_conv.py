@@ -31,7 +31,7 @@ def test_convolution_is_the_sum_of_its_definition(kernel, periodic):
             elif (at < 0).any() or (at >= space).any():
                 continue
             expected[s] += x[tuple(at)] @ w[u]
-    y = convolve(jnp.asarray(x), jnp.asarray(w), periodic=periodic)
+    y = eqx.filter_jit(convolve)(jnp.asarray(x), jnp.asarray(w), periodic=periodic)
     # Double precision, sums of 30 terms of order one.
     np.testing.assert_allclose(y, expected, atol=1e-13)
 
@@ -41,7 +41,8 @@ def test_upsampling_is_the_transpose_of_a_stride():
     x, y = jnp.asarray(normal(8, 6, 2)), jnp.asarray(normal(4, 3, 3, seed=1))
     w = jnp.asarray(normal(3, 3, 2, 3, seed=2))
     turned = jnp.swapaxes(w[::-1, ::-1], 2, 3)
-    strided, upsampled = convolve(x, w, stride=2), convolve(y, turned, upsample=2)
+    strided = eqx.filter_jit(convolve)(x, w, stride=2)
+    upsampled = eqx.filter_jit(convolve)(y, turned, upsample=2)
     assert strided.shape == y.shape
     assert upsampled.shape == x.shape
     # Round-off of sums of some 300 terms.
@@ -126,9 +127,9 @@ def test_products_of_rows_are_the_convolution_of_the_compiler(kernel, stride, up
         return convolve(x, w, stride=stride, upsample=upsample)
 
     # Double precision, sums of at most 54 terms of order one; then of their sines' slopes.
-    np.testing.assert_allclose(ours(x, w), built_in(x, w), atol=1e-12)
+    np.testing.assert_allclose(jax.jit(ours)(x, w), jax.jit(built_in)(x, w), atol=1e-12)
     slopes, expected = (
-        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1))(x, w)
+        jax.jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1)))(x, w)
         for f in (ours, built_in)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
@@ -147,9 +148,9 @@ def test_repeated_points_share_products(kernel, factors):
         return convolve_repeated(x, w, factors)
 
     # Double precision, sums of at most 45 terms of order one; then of their sines' slopes, six times as many.
-    np.testing.assert_allclose(ours(x, w), repeated(x, w), atol=1e-12)
+    np.testing.assert_allclose(jax.jit(ours)(x, w), jax.jit(repeated)(x, w), atol=1e-12)
     slopes, expected = (
-        jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1))(x, w)
+        jax.jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1)))(x, w)
         for f in (ours, repeated)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), slopes, expected)
