@@ -1,5 +1,6 @@
 """BOON: end nodes exact, one kernel evaluation equal to the published sequence of them."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +25,7 @@ def kernel(x64):
 def dense(kernel, nodes=NODES):
     """K as blocks (node, node, out, in), built column by column."""
     eye = jnp.eye(CHANNELS * nodes).reshape(CHANNELS, nodes, CHANNELS, nodes)
-    columns = jax.vmap(jax.vmap(kernel, 2, 2), 3, 3)(eye)
+    columns = jax.jit(jax.vmap(jax.vmap(kernel, 2, 2), 3, 3))(eye)
     return jnp.transpose(columns, (1, 3, 0, 2))
 
 
@@ -46,8 +47,8 @@ def published_sequence(k, x):
 
 def test_end_outputs_depend_on_end_inputs_alone(kernel):
     x = jax.random.normal(jax.random.key(1), (CHANNELS, NODES))
-    _, first, last = published_sequence(dense(kernel), x)
-    out = eliminate_ends(kernel, x)
+    _, first, last = jax.jit(published_sequence)(dense(kernel), x)
+    out = jax.jit(eliminate_ends)(kernel, x)
     # Float64 round-off of a 6 by 6 solve with a condition number of about 10.
     np.testing.assert_allclose(out[:, 0], first, rtol=0, atol=1e-12)
     np.testing.assert_allclose(out[:, -1], last, rtol=0, atol=1e-12)
@@ -55,8 +56,8 @@ def test_end_outputs_depend_on_end_inputs_alone(kernel):
 
 def test_one_evaluation_equals_the_published_sequence(kernel):
     x = jax.random.normal(jax.random.key(2), (CHANNELS, NODES))
-    sequence, _, _ = published_sequence(dense(kernel), x)
-    np.testing.assert_allclose(eliminate_ends(kernel, x), sequence, rtol=0, atol=1e-12)
+    sequence, _, _ = jax.jit(published_sequence)(dense(kernel), x)
+    np.testing.assert_allclose(jax.jit(eliminate_ends)(kernel, x), sequence, rtol=0, atol=1e-12)
 
 
 # Space, modes, axis: time and x, a Nyquist frequency of either, two space axes, time and two space axes.
@@ -156,13 +157,13 @@ def test_boundary_error_of_the_whole_operator(dtype, x64):
     fno = jax.tree.map(lambda w: w.astype(dtype), fno)
     x = jax.random.normal(jax.random.key(1), (1, 40), dtype)
     values = jnp.array([0.1, -2.3], dtype)
-    out = BoundaryCorrectedFNO(fno=fno, ends=DirichletEnds())(x, values)
+    out = eqx.filter_jit(BoundaryCorrectedFNO(fno=fno, ends=DirichletEnds()))(x, values)
     assert jnp.all(out[:, 0] == values[0])  # bitwise: the values are copied
     assert jnp.all(out[:, -1] == values[1])
-    out = BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds())(x)
+    out = eqx.filter_jit(BoundaryCorrectedFNO(fno=fno, ends=PeriodicEnds()))(x)
     assert jnp.all(out[:, 0] == out[:, -1])
     ends = NeumannEnds(length=1.0)
-    out = BoundaryCorrectedFNO(fno=fno, ends=ends)(x, values)
+    out = eqx.filter_jit(BoundaryCorrectedFNO(fno=fno, ends=ends))(x, values)
     # A difference quotient amplifies one ulp of u by 40 / 6h = 260.
     assert ends.error(out, values) <= 1000 * jnp.finfo(dtype).eps * jnp.abs(out).max()
 
@@ -170,7 +171,7 @@ def test_boundary_error_of_the_whole_operator(dtype, x64):
 @pytest.mark.parametrize("ends", [DirichletEnds(), NeumannEnds()])
 def test_values_of_each_output_channel(ends, x64, key):
     fno = FNO(in_channels=1, out_channels=2, width=5, modes=(6,), depth=2, key=key)
-    model = BoundaryCorrectedFNO(jax.tree.map(lambda w: w.astype(float), fno), ends)
+    model = eqx.filter_jit(BoundaryCorrectedFNO(jax.tree.map(lambda w: w.astype(float), fno), ends))
     x = jax.random.normal(key, (1, 40))
     values = jnp.array([[0.1, -2.3], [1.5, 0.0]])
     # Stencil coefficients up to 18 divided by 6h = 0.15, in float64.

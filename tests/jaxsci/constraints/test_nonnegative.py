@@ -73,13 +73,14 @@ def test_transformations():
     def call(mean, scale, total):
         return project(dist.Normal(mean, scale), Nonnegative(conservation(GRID, total))).mean
 
-    looped = jnp.stack([call(*x) for x in zip(means, scales, totals, strict=True)])
+    one = jax.jit(call)
+    looped = jnp.stack([one(*x) for x in zip(means, scales, totals, strict=True)])
     np.testing.assert_allclose(jax.jit(call)(means, scales, totals), looped, atol=1e-15)
-    np.testing.assert_allclose(jax.vmap(call)(means, scales, totals), looped, atol=1e-15)
+    np.testing.assert_allclose(jax.vmap(one)(means, scales, totals), looped, atol=1e-15)
     rng = np.random.default_rng(0)
     ways = [rng.normal(size=N), rng.normal(size=N), 1.0]
     at = (means[0], scales[0], totals[2])
-    along = lambda step: jnp.sum(call(*(x + step * w for x, w in zip(at, ways, strict=True))) ** 2)
+    along = lambda step: jnp.sum(one(*(x + step * w for x, w in zip(at, ways, strict=True))) ** 2)
     difference = (along(1e-6) - along(-1e-6)) / 2e-6
     # Round-off of 1e-16 over the step.
     np.testing.assert_allclose(jax.grad(along)(0.0), difference, rtol=1e-8)
@@ -144,14 +145,14 @@ def test_cells_that_are_certain():
     np.testing.assert_allclose(out.log_prob(draws), alone.log_prob(draws[:, live]), rtol=1e-9)
     assert jnp.all(out.log_prob(draws + np.where(live, 0.0, 0.1)) == -jnp.inf)
     np.testing.assert_array_equal(out.marginal.scale > 0, live)
-    assert jnp.all(jnp.isfinite(jax.grad(lambda s: field(s).marginal.scale.sum())(scale)))
+    assert jnp.all(jnp.isfinite(jax.jit(jax.grad(lambda s: field(s).marginal.scale.sum()))(scale)))
 
 
 def test_members_that_agree_in_a_cell():
     members = np.abs(np.random.default_rng(1).normal(size=(3, N)))
     members[:, 2] = 0.3
     rule = Nonnegative(conservation(GRID, 0.3))
-    loss = lambda x: jnp.sum(project(Ensemble(x), rule).members ** 2)
+    loss = jax.jit(lambda x: jnp.sum(project(Ensemble(x), rule).members ** 2))
     np.testing.assert_allclose(project(Ensemble(members), rule).members[:, 2], 0.3)
     assert jnp.all(jnp.isfinite(jax.grad(loss)(jnp.asarray(members))))
     with pytest.raises(ValueError, match="and one total, got members"):

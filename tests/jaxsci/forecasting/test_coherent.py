@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -156,8 +157,9 @@ def test_the_loss_is_that_of_the_coherent_quantiles_and_has_a_gradient(hierarchy
     network = inner.build(sizes, key=jax.random.key(0))
     batch = aligned(inner, panel, network, 2).batch(0)
     series, targets, observed = batch
-    found, _ = made._loss(network, batch)
-    quantiles = jax.vmap(lambda one: network(one, 4))(series).reshape(2, -1, 4, H, len(LEVELS))
+    found, _ = eqx.filter_jit(made._loss)(network, batch)
+    call = eqx.filter_jit(jax.vmap(lambda one: network(one, 4)))
+    quantiles = call(series).reshape(2, -1, 4, H, len(LEVELS))
     location = jnp.moveaxis(quantiles @ jnp.asarray(made.weights, quantiles.dtype), 1, -1)
     move = jnp.moveaxis(reconcile(location, hierarchy, method="ols") - location, -1, 1)
     moved = (quantiles + move[..., None]).reshape(*targets.shape, len(LEVELS))
@@ -169,7 +171,7 @@ def test_the_loss_is_that_of_the_coherent_quantiles_and_has_a_gradient(hierarchy
     assert mask.any()
     assert not mask.all()
     np.testing.assert_allclose(found, losses[mask].mean(), rtol=1e-5)
-    slope = jax.grad(lambda n: made._loss(n, batch)[0], allow_int=True)(network)
+    slope = eqx.filter_jit(eqx.filter_grad(lambda n: made._loss(n, batch)[0]))(network)
     assert float(jnp.abs(slope.out.weight).max()) > 0
 
 

@@ -1,5 +1,7 @@
 """Forecasts at every date of a series: as in a loop over the dates, and blind to what comes after."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,11 @@ class Copying(MQTransformer):
 KINDS = (MLP, MQRNN, MQCNN, MQTransformer, Copying)
 
 
+# Layer by layer each operation would be compiled on its own.
+call = eqx.filter_jit(lambda net, series, dates: net(series, dates))
+
+
+@functools.cache
 def network(kind, dtype=jnp.float64, *, nonnegative=True, **options):
     if issubclass(kind, MQTransformer):
         options = {"window": 5, "feedback": 2, "nearby": 2, "heads": 2} | options
@@ -124,8 +131,8 @@ def test_padding_on_the_left_changes_nothing(kind, random_series, as_series):
             )
 
         # Position embeddings of the first dates look at future covariates before them, as far as 2 dates.
-        shorter = net(without(3), DATES)
-        np.testing.assert_allclose(shorter, net(series, DATES), rtol=1e-12)
+        shorter = call(net, without(3), DATES)
+        np.testing.assert_allclose(shorter, call(net, series, DATES), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +148,8 @@ def test_forecasts_scale_with_the_series(kind, head, random_series, as_series):
         scaled = as_series(1e3 * series.y, series.observed, series.past, series.future)
         # Student-t quantiles come from an iteration.
         tolerance = 1e-6 if head == "student-t" else 1e-10
-        forecast = eqx.filter_jit(net)
-        expected = 1e3 * forecast(series, DATES)
-        np.testing.assert_allclose(forecast(scaled, DATES), expected, rtol=tolerance)
+        expected = 1e3 * call(net, series, DATES)
+        np.testing.assert_allclose(call(net, scaled, DATES), expected, rtol=tolerance)
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))
@@ -170,7 +176,7 @@ def test_a_series_without_history_has_finite_forecasts_and_gradients(head, rando
     value, grads = eqx.filter_jit(loss)(net)
     assert jnp.isfinite(value)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(grads))
-    assert jnp.isfinite(eqx.filter_jit(net)(series, 2)).all()
+    assert jnp.isfinite(call(net, series, 2)).all()
 
 
 def test_targets_that_were_not_observed_do_not_count(random_series):
@@ -180,8 +186,9 @@ def test_targets_that_were_not_observed_do_not_count(random_series):
         targets = jnp.full((1, HORIZON), 4.0)
         hidden = targets.at[0, 1].set(jnp.nan)
         observed = jnp.array([[True, False, True]])
-        losses = net.loss(series, hidden, observed)
-        np.testing.assert_array_equal(losses, net.loss(series, targets, observed))
+        loss = eqx.filter_jit(net.loss)
+        losses = loss(series, hidden, observed)
+        np.testing.assert_array_equal(losses, loss(series, targets, observed))
         assert losses[0, 1] == 0
 
 
@@ -202,7 +209,8 @@ def test_an_earlier_forecast_feeds_only_later_ones_of_its_target(random_series):
         contexts = jax.random.normal(keys[1], (count, HORIZON, 8), jnp.float64)
         target = jax.random.normal(keys[2], (count - decoder.feedback, HORIZON, 8), jnp.float64)
         made = jnp.ones(count, bool)
-        jacobian = jax.jacobian(lambda c: decoder.attend_back(encoding, c, target, made))(contexts)
+        back = jax.jacobian(lambda c: decoder.attend_back(encoding, c, target, made))
+        jacobian = jax.jit(back)(contexts)
         moved = np.abs(np.asarray(jacobian)).max(axis=(2, 5)) > 0  # (t, h, s, r)
         t = np.arange(decoder.feedback, count)[:, None, None, None]
         h, s, r = (
@@ -225,7 +233,7 @@ def test_how_far_ahead_a_target_lies_is_known_without_events(kind, random_series
             jnp.zeros_like(series.past),
             jnp.zeros_like(series.future),
         )
-        quantiles = np.asarray(network(kind)(alike, 1)[0])
+        quantiles = np.asarray(call(network(kind), alike, 1)[0])
         widths = quantiles[:, -1] - quantiles[:, 0]
         assert len(np.unique(widths.round(9))) == HORIZON
 
@@ -241,7 +249,7 @@ def test_seasonal_naive_is_one_choice_of_the_mixture(random_series):
         )
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.0)
         expected = [series.y[LENGTH - 1 + h - SEASON] for h in range(1, HORIZON + 1)]
-        np.testing.assert_allclose(net(series, 1)[0, :, 1], jnp.stack(expected), rtol=1e-12)
+        np.testing.assert_allclose(call(net, series, 1)[0, :, 1], jnp.stack(expected), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [MLP, MQCNN, MQTransformer, Copying])
@@ -265,7 +273,7 @@ def test_nothing_beyond_the_reach_matters(kind, random_series):
                 series.future[-kept - HORIZON :],
             ),
         )
-        np.testing.assert_allclose(net(short, 2), net(series, 2), rtol=1e-12)
+        np.testing.assert_allclose(call(net, short, 2), call(net, series, 2), rtol=1e-12)
 
 
 def indifferent(decoder):
@@ -280,7 +288,7 @@ def test_heads_copy_the_observed_values_that_they_weigh(random_series, as_series
         series = random_series(LENGTH, HORIZON, key=jax.random.key(0), missing=0.3)
         series = with_gap(series, as_series)
         encoding = jax.random.normal(jax.random.key(1), (decoder.history + DATES, 8), jnp.float64)
-        _, values, known = decoder(series, encoding, jnp.zeros(5))
+        _, values, known = eqx.filter_jit(decoder)(series, encoding, jnp.zeros(5))
         observed, y = np.asarray(series.observed), np.asarray(series.y)
         for d in range(DATES):
             window = slice(LENGTH - DATES + d + 1 - decoder.window, LENGTH - DATES + d + 1)
@@ -315,6 +323,6 @@ def test_a_head_that_looks_at_nothing_observed_offers_nothing(random_series, as_
         gone = as_series(series.y, gap, series.past, series.future)
         decoder = network(Copying).decoder
         encoding = jnp.ones((decoder.history + 2, 8))
-        assert not np.asarray(decoder(gone, encoding, jnp.zeros(5)).known).any()
+        assert not np.asarray(eqx.filter_jit(decoder)(gone, encoding, jnp.zeros(5)).known).any()
         # A network that has it goes on with what else there is.
-        assert np.isfinite(np.asarray(network(Copying)(gone, 2))).all()
+        assert np.isfinite(np.asarray(call(network(Copying), gone, 2))).all()

@@ -14,7 +14,10 @@ SMALL = {"channels": 2, "latent": 3, "widths": (4, 6, 32), "blocks": 1}
 
 # Layer by layer each operation would be compiled on its own.
 encode, decode = eqx.filter_jit(Autoencoder.encode), eqx.filter_jit(Autoencoder.decode)
-call, loss_of = eqx.filter_jit(lambda m, x, key=None: m(x, key=key)), eqx.filter_jit(autoencoder_loss)
+call, loss_of = (
+    eqx.filter_jit(lambda m, x, key=None: m(x, key=key)),
+    eqx.filter_jit(autoencoder_loss),
+)
 
 
 def test_published_sizes(parameters):

@@ -65,7 +65,9 @@ def test_it_is_its_formula(filled):
     up = level(model.up, 0, up + fine)[3:]
     expected = up @ model.last.weight.T + model.last.bias
     # Double precision.
-    np.testing.assert_allclose(eqx.filter_jit(model)(x, 10, past), jnp.moveaxis(expected, -1, 1), rtol=1e-9)
+    np.testing.assert_allclose(
+        eqx.filter_jit(model)(x, 10, past), jnp.moveaxis(expected, -1, 1), rtol=1e-9
+    )
     assert model.first.norms[0].groups == 3
 
 
