@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Complex, Float
 
 from .laws.law import check_parameter, parameter
 from .time.solution import Outcome, Solution, Status, first_failure
+from .time.times import checked_times, in_order
 
 # |λ| Δt on the imaginary axis up to which the classical Runge–Kutta method does not amplify.
 _IMAGINARY = 2.0 * math.sqrt(2.0)
@@ -108,12 +109,12 @@ class VorticityFlow(eqx.Module):
         Args:
             vorticity: ω at t = 0; its mean, which no periodic flow has, is removed.
             t1: final time.
-            save_at: increasing times in (0, t1]; by default t1 alone.
+            save_at: strictly increasing times in [0, t1], up to rounding; by default t1 alone.
             steps: equal steps between two save times.
             throw: raise when a step was unstable or the result is not finite.
 
         Raises:
-            ValueError: for a state of another shape, or steps < 1.
+            ValueError: for a state of another shape, steps < 1, or times that are wrong.
             equinox.EquinoxRuntimeError: for failures found on the way, where `throw`.
         """
         if vorticity.shape != (self.points, self.points):
@@ -126,8 +127,8 @@ class VorticityFlow(eqx.Module):
                 f"VorticityFlow expected steps >= 1, got {steps}; take at least one step between "
                 "save times."
             )
-        times = jnp.atleast_1d(jnp.asarray(t1 if save_at is None else save_at)).astype(float)
-        states, status = _march(self, vorticity, jnp.asarray(t1).astype(float), times, steps)
+        _, stop, times = checked_times("VorticityFlow", 0.0, t1, save_at)
+        states, status = _march(self, vorticity, stop, times, steps)
         if throw:
             states = status.outcome.error_if(states, ~status.ok)
         return Solution(times, states[:, None], status)
@@ -218,9 +219,8 @@ def _march(
     zero = jnp.zeros((), times.dtype)
     carry = (start, zero, jnp.zeros((), dtype), jnp.asarray(jnp.inf, times.dtype))
     (_, reached, worst, failed_at), states = lax.scan(interval, carry, times)
-    ordered = jnp.all(jnp.diff(times) > 0) & (times[0] > 0) & (times[-1] <= t1) & jnp.isfinite(t1)
     outcome = first_failure(
-        (~ordered, Outcome.bad_times),
+        (~in_order(zero, t1, times), Outcome.bad_times),
         (~jnp.all(jnp.isfinite(vorticity)), Outcome.bad_initial),
         (worst > 1.0, Outcome.unstable),
         (~jnp.all(jnp.isfinite(states)), Outcome.not_finite),

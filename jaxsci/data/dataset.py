@@ -124,7 +124,10 @@ def from_xarray(dataset: xr.Dataset, *, names: str | Sequence[str] = ("u",)) -> 
     faces = []
     for name in bounds:
         cells = dataset[name].values
-        if not np.array_equal(cells[1:, 0], cells[:-1, 1]):
+        # Bounds that are centres plus and minus half a width meet up to rounding.
+        rounding = 4.0 * float(np.finfo(np.float32).eps) * np.abs(cells).max()
+        apart = np.abs(cells[1:, 0] - cells[:-1, 1])
+        if not (apart <= min(rounding, 0.01 * np.abs(np.diff(cells)).min())).all():
             raise DatasetError(
                 f"from_xarray expected adjoining cells in {name!r}, got gaps or overlaps; keep "
                 "every cell of an axis, or interpolate to a grid."

@@ -132,11 +132,12 @@ class ForecastGrid:
                 "ForecastGrid.path expected at least as many creation dates as the horizon, "
                 f"{self.horizon}, got {len(self.columns)}; forecast at more dates."
             )
-        if level not in self.levels:
+        near = np.isclose(self.levels, level, rtol=1e-6, atol=0.0)  # 1 - 0.9 is 0.1, up to rounding
+        if not near.any():
             raise ValueError(
                 f"ForecastGrid.path expected one of the levels {self.levels}, got {level}; choose one."
             )
-        values = self.values[..., self.levels.index(level)]
+        values = self.values[..., near.argmax()]
         first, back = np.arange(count)[:, None], np.arange(self.horizon)
         return values[:, first + back, self.horizon - 1 - back]
 

@@ -21,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from ..time.solution import Outcome, Status, first_failure
+from ..time.times import checked_times, in_order
 from .navier_stokes import NavierStokes
 from .staggered import Velocity
 
@@ -72,7 +73,7 @@ def solve(
         u0: velocity at t0, projected to one without divergence; its precision is that of the solve.
         t0: initial time.
         t1: final time, and the only save time unless `save_at` says otherwise.
-        save_at: strictly increasing times in [t0, t1]; t0 itself may be among them.
+        save_at: strictly increasing times in [t0, t1], up to rounding; t0 itself may be among them.
         cfl: CFL number that the time step keeps to, at most 1.25; unused with `steps`.
         steps: with a number, that many equal steps between consecutive save times (and from t0 to
             the first one); the fast path. A step beyond the CFL limit is reported.
@@ -81,7 +82,7 @@ def solve(
             there on mean nothing.
 
     Raises:
-        ValueError: for wrong shapes or options.
+        ValueError: for wrong shapes, options or times that are known when the call is made.
         equinox.EquinoxRuntimeError: for failures found on the way, where `throw`.
     """
     velocity = check_start(flow, u0, cfl)
@@ -91,10 +92,8 @@ def solve(
                 f"solve expected {name} to be a whole number >= 1, got {value}; ask for at least "
                 "one step."
             )
-    dtype = jnp.result_type(float)
-    start, stop = jnp.asarray(t0).astype(dtype), jnp.asarray(t1).astype(dtype)
-    times = jnp.atleast_1d(jnp.asarray(t1 if save_at is None else save_at).astype(dtype))
-    number = jnp.asarray(cfl, dtype)
+    start, stop, times = checked_times("solve", t0, t1, save_at)
+    number = jnp.asarray(cfl, times.dtype)
     states, status = _integrate(flow, velocity, start, stop, times, number, steps, max_steps)
     if throw:
         states = status.outcome.error_if(states, ~status.ok)
@@ -160,10 +159,8 @@ def _integrate(
         return last, last.u
 
     last, states = lax.scan(interval, initial, times)
-    ends = jnp.isfinite(t0) & jnp.isfinite(t1) & (t0 < t1)
-    ordered = jnp.all(jnp.diff(times) > 0) & (times[0] >= t0) & (times[-1] <= t1)
     outcome = first_failure(
-        (~(ends & ordered), Outcome.bad_times),
+        (~in_order(t0, t1, times), Outcome.bad_times),
         (~is_finite(u0), Outcome.bad_initial),
         (~(flow.viscosity >= 0), Outcome.ill_posed),
         (last.cfl > CFL_LIMIT * (1.0 + _SLACK), Outcome.unstable),

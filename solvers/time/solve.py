@@ -17,6 +17,7 @@ from .explicit import cfl_steps, equal_steps
 from .implicit import AbstractErrorControlled
 from .solution import Outcome, Solution, Status
 from .stepper import SSPRK3, AbstractExplicit, AbstractStepper
+from .times import checked_times, in_order
 
 
 def solve(
@@ -44,7 +45,7 @@ def solve(
         u0: cell averages at t0, ``(channels, *grid.shape)``; its precision is that of the solve.
         t0: initial time.
         t1: final time, and the only save time unless `save_at` says otherwise.
-        save_at: strictly increasing times in [t0, t1]; t0 itself may be among them.
+        save_at: strictly increasing times in [t0, t1], up to rounding; t0 itself may be among them.
         cfl: CFL number (convective and diffusive together, see `FiniteVolume.stability_rate`) that
             the time step keeps to; unused with `steps` and by implicit steppers.
         steps: with a number, that many equal steps between consecutive save times (and from t0 to
@@ -87,12 +88,8 @@ def solve(
             f"solve expected an explicit stepper with a mesh, got {type(stepper).__name__}; use "
             "SSPRK3, or leave the mesh out."
         )
-    save_at = t1 if save_at is None else save_at
-    _check_times(t0, t1, save_at)
-    dtype = jnp.result_type(float)
-    start, stop = jnp.asarray(t0).astype(dtype), jnp.asarray(t1).astype(dtype)
-    times = jnp.atleast_1d(jnp.asarray(save_at).astype(dtype))
-    limit = jnp.asarray(cfl, dtype)
+    start, stop, times = checked_times("solve", t0, t1, save_at)
+    limit = jnp.asarray(cfl, times.dtype)
     inputs = (field, u0, start, stop, times, limit, steps, max_steps, stepper)
     if mesh is not None:
         states, status = on_mesh(_integrate, mesh, *inputs)
@@ -133,9 +130,7 @@ def _integrate(
         assert isinstance(stepper, AbstractErrorControlled)
         states, status = stepper.integrate(field, u0, t0, times, max_steps)
     # Traced times cannot be checked when the call is made.
-    ends_ok = jnp.isfinite(t0) & jnp.isfinite(t1) & (t0 < t1)
-    ordered = jnp.all(jnp.diff(times) > 0) & (times[0] >= t0) & (times[-1] <= t1)
-    outcome = Outcome.where(ends_ok & ordered, status.outcome, Outcome.bad_times)
+    outcome = Outcome.where(in_order(t0, t1, times), status.outcome, Outcome.bad_times)
     return states, eqx.tree_at(lambda s: s.outcome, status, outcome)
 
 
@@ -184,25 +179,3 @@ def _check_options(
                 f"solve expected {name} to be a whole number >= 1, got {value}; "
                 f"ask for at least one step."
             )
-
-
-def _check_times(t0: ArrayLike, t1: ArrayLike, save_at: ArrayLike | Sequence[float]) -> None:
-    """Refuse times that are wrong, as far as they are known now."""
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((t0, t1, save_at))):
-        return
-    start, stop = np.asarray(t0, dtype=float), np.asarray(t1, dtype=float)
-    times = np.atleast_1d(np.asarray(save_at, dtype=float))
-    if start.ndim or stop.ndim or times.ndim != 1 or times.size == 0:
-        raise ValueError(
-            "solve expected scalars t0 and t1 and one axis of one or more save times, got shapes "
-            f"{start.shape}, {stop.shape} and {times.shape}; use jax.vmap for batches."
-        )
-    if not (np.isfinite(start) and np.isfinite(stop) and start < stop):
-        raise ValueError(
-            f"solve expected finite times t0 < t1, got t0={start} and t1={stop}; order them."
-        )
-    if not (np.all(np.diff(times) > 0) and start <= times[0] and times[-1] <= stop):
-        raise ValueError(
-            f"solve expected strictly increasing save_at within [{start}, {stop}], got {times}; sort "
-            "them, remove duplicates and NaN, and stay within [t0, t1]."
-        )

@@ -76,6 +76,15 @@ def test_round_trip_of_channels_in_two_stretched_dimensions(samples):
     np.testing.assert_array_equal(swapped, states[..., [2, 0], :, :])
 
 
+def test_bounds_that_meet_up_to_rounding_adjoin():
+    dataset = to_xarray((np.array([0.0]), np.zeros((1, 1, 6))), Grid.uniform(0.0, 0.6, 6))
+    x = np.arange(6) * 0.1 + 0.05
+    bounds = np.stack([x - 0.05, x + 0.05], axis=-1)
+    assert not np.array_equal(bounds[1:, 0], bounds[:-1, 1])
+    grid = from_xarray(dataset.assign_coords(x_bounds=(("x", "bound"), bounds))).grid
+    np.testing.assert_allclose(grid.faces[0], np.linspace(0.0, 0.6, 7), atol=1e-15)
+
+
 def test_a_transposed_or_thinned_dataset_is_refused():
     dataset = to_xarray((np.array([0.0]), np.zeros((1, 1, 6))), Grid.uniform(0.0, 1.0, 6))
     with pytest.raises(

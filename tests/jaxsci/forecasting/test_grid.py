@@ -72,6 +72,9 @@ def test_paths_follow_one_target(panel):
     target, made = np.divmod(path[0], 1000)
     np.testing.assert_array_equal(target, np.repeat([[43], [44], [45], [46]], HORIZON, 1))
     np.testing.assert_array_equal(made[0], [40, 41, 42])
+    grid = grid_of(panel, columns, lambda i, t, h, q: 1000 * (t + h) + q)
+    for level in (1 - 0.9, np.float32(0.1).item()):  # the level 0.1, up to rounding
+        np.testing.assert_array_equal(grid.path(level), grid.path(0.1))
 
 
 def test_wrong_grids_are_refused(panel):
