@@ -1,12 +1,45 @@
-"""Arrays of real numbers, from what users pass, and what can be said of them outside jit."""
+"""Arrays of numbers, from what users pass, and what can be said of them outside jit."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, PyTree
+
+
+def native(x: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's order of bytes, the only one that JAX knows."""
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def numbers(who: str, name: str, x: Any) -> Array | np.ndarray:
+    """What a user passed as an array of numbers: JAX's own as it is, all else NumPy's, in its precision.
+
+    Raises:
+        TypeError: None, text, dates, objects, ragged lists and masked arrays, which are no numbers.
+    """
+    try:
+        ours = isinstance(x, jax.Array) or traced(x)
+        array = jnp.asarray(x) if ours else native(np.asarray(x))
+    except (TypeError, ValueError):
+        array = np.empty((), object)
+    number = array.dtype == bool or jnp.issubdtype(array.dtype, jnp.number)
+    # NumPy counts spans of time among the whole numbers.
+    if not number or array.dtype.kind == "m" or np.ma.is_masked(x):
+        got = type(x).__name__ if array.dtype.hasobject else f"{type(x).__name__} of {array.dtype}"
+        raise TypeError(
+            f"{who} expected {name} to be an array of numbers, got {got}; convert it, as with "
+            "np.asarray(values, float), with NaN where one is missing."
+        )
+    return array
+
+
+def traced(x: PyTree) -> bool:
+    """Whether a transformation such as jit or grad follows any part of it."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x))
 
 
 def floating(who: str, x: ArrayLike) -> Array:
@@ -18,7 +51,7 @@ def floating(who: str, x: ArrayLike) -> Array:
     """
     try:
         with at_once(x):
-            x = jnp.asarray(x)
+            x = jnp.asarray(native(x) if isinstance(x, np.ndarray) else x)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{who} expected arrays of numbers, got {type(x).__name__}; convert it with jnp.asarray."
@@ -36,9 +69,7 @@ def at_once(x: PyTree) -> AbstractContextManager[None]:
 
     Without it jit would trace constants, and nothing could be said of them.
     """
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
-        return nullcontext()
-    return jax.ensure_compile_time_eval()
+    return nullcontext() if traced(x) else jax.ensure_compile_time_eval()
 
 
 def check_floating(who: str, name: str, array: Array) -> None:
