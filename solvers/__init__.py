@@ -4,6 +4,8 @@ A law on a grid with boundary conditions is a `FiniteVolume` vector field, ``f(t
 `solve` integrates, and diffrax too. States are cell averages, ``(channels, *space)``.
 """
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from . import exact as exact
 from . import incompressible as incompressible
 from . import laws as laws
@@ -45,3 +47,5 @@ from .time import Solution as Solution
 from .time import Status as Status
 from .time import solve as solve
 from .verification import check_law as check_law
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Constraints: affine rows with one `project`, and boundary corrections of kernels."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .affine import AffineConstraint as AffineConstraint
 from .affine import conservation as conservation
 from .affine import stack as stack
@@ -24,3 +26,5 @@ from .sides import Sides as Sides
 from .slope_ends import NeumannEnds as NeumannEnds
 from .slope_ends import RobinEnds as RobinEnds
 from .total_variation import TotalVariation as TotalVariation
+
+_name_misfits(__name__)

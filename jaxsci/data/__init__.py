@@ -1,5 +1,7 @@
 """Data: labelled datasets of solver output, checked zarr stores, normalisation, films, series."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .checks import DatasetError as DatasetError
 from .checks import check_dataset as check_dataset
 from .dataset import Fields as Fields
@@ -40,3 +42,5 @@ from .windows import split_by_group as split_by_group
 from .zarr_store import StoreError as StoreError
 from .zarr_store import read_zarr as read_zarr
 from .zarr_store import write_zarr as write_zarr
+
+_name_misfits(__name__)

@@ -18,3 +18,6 @@ from jaxsci.experiment.runner import Outcome as Outcome
 from jaxsci.experiment.runner import run as run
 from jaxsci.experiment.verdicts import Verdict as Verdict
 from jaxsci.experiment.verdicts import judge as judge
+from solvers._arguments import name_misfits as _name_misfits
+
+_name_misfits(__name__)

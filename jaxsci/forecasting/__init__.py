@@ -4,6 +4,8 @@ Every forecaster has one interface: `fit(frame)`, `predict(frame)`, `cross_valid
 `save(path)`, and `load(path)`.
 """
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .coherent import Coherent as Coherent
 from .conformal import Conformal as Conformal
 from .exponential import ETS as ETS
@@ -43,3 +45,5 @@ from .sqrf import SQRF as SQRF
 from .store import SeriesStore as SeriesStore
 from .stretches import Stretches as Stretches
 from .stretches import StretchSource as StretchSource
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Diffusion: noise schedules, denoisers, samplers, guidance, and the autoencoder whose latents they work on."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import Latents as Latents
 from .autoencoder import autoencoder_loss as autoencoder_loss
@@ -11,3 +13,5 @@ from .sampler import Sampler as Sampler
 from .sampler import ddim as ddim
 from .sampler import ddpm as ddpm
 from .schedule import NoiseSchedule as NoiseSchedule
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Metrics: pure functions of one sample; callers `vmap` and average, or add up exact counts."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .boundary import boundary_error as boundary_error
 from .competition import mase as mase
 from .competition import owa as owa
@@ -37,3 +39,5 @@ from .volatility import allowed_event_volatility as allowed_event_volatility
 from .volatility import allowed_volatility as allowed_volatility
 from .volatility import excess_volatility as excess_volatility
 from .volatility import martingale_volatility as martingale_volatility
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Blocks that operators are built from."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from ._transform import choose_transform as choose_transform
 from .attention import CrossAttention as CrossAttention
 from .attention import SelfAttentionBlock as SelfAttentionBlock
@@ -37,3 +39,5 @@ from .spectral import SpectralConv as SpectralConv
 from .st_lstm import SpatiotemporalLSTMCell as SpatiotemporalLSTMCell
 from .step_embedding import StepEmbedding as StepEmbedding
 from .window_attention import WindowAttention as WindowAttention
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Operators: one sample in, one sample out; callers `vmap`."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .anp import AttentiveNeuralProcess as AttentiveNeuralProcess
 from .boundary_fno import BoundaryCorrectedFNO as BoundaryCorrectedFNO
 from .earthformer import Earthformer as Earthformer
@@ -20,3 +22,5 @@ from .video import PhyDNet as PhyDNet
 from .video import PredRNN as PredRNN
 from .video import Rainformer as Rainformer
 from .video import UNet as UNet
+
+_name_misfits(__name__)

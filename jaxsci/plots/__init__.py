@@ -1,5 +1,7 @@
 """Plots: functions of arrays that draw on given axes, or on a figure of their own."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .backtest import backtest_traces as backtest_traces
 from .fan_chart import fan_chart as fan_chart
 from .fields import error_map as error_map
@@ -16,3 +18,5 @@ from .style import save as save
 from .style import style as style
 from .training import training_curve as training_curve
 from .volatility import volatility_by_lead as volatility_by_lead
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Predictive distributions: heads that make them, mixtures that summarise them, calibration."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .calibration import calibration as calibration
 from .conformal import ConformalBand as ConformalBand
 from .conformal import conformal as conformal
@@ -18,3 +20,5 @@ from .marginal import mean_and_scale as mean_and_scale
 from .mixture import moment_match as moment_match
 from .mixture import moment_match_low_rank as moment_match_low_rank
 from .mixture_head import MixtureHead as MixtureHead
+
+_name_misfits(__name__)

@@ -16,3 +16,6 @@ from jaxsci.training.store import CheckpointError as CheckpointError
 from jaxsci.training.store import load_model as load_model
 from jaxsci.training.store import save_model as save_model
 from jaxsci.training.streaming import StreamSource as StreamSource
+from solvers._arguments import name_misfits as _name_misfits
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Finite volumes: reconstruction, Riemann fluxes and the conservative update."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .conservative import FiniteVolume as FiniteVolume
 from .reconstruction import MUSCL as MUSCL
 from .reconstruction import AbstractReconstruction as AbstractReconstruction
@@ -17,3 +19,5 @@ from .riemann import Rusanov as Rusanov
 from .weno import WENO5JS as WENO5JS
 from .weno import WENO5Z as WENO5Z
 from .weno import AbstractWENO5 as AbstractWENO5
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Incompressible flow: Navier–Stokes equations by projection on a staggered grid."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .cavity import Cavity as Cavity
 from .cavity import cavity as cavity
 from .kolmogorov import KolmogorovForce as KolmogorovForce
@@ -20,3 +22,5 @@ from .steady import SteadyOutcome as SteadyOutcome
 from .steady import steady as steady
 from .taylor_green import taylor_green as taylor_green
 from .taylor_green import taylor_green_pressure as taylor_green_pressure
+
+_name_misfits(__name__)

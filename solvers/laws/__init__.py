@@ -1,5 +1,7 @@
 """Laws, one equation a file, each with its exact solutions."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .acoustics import Acoustics as Acoustics
 from .advection import Advection as Advection
 from .advection_diffusion_reaction import (
@@ -17,3 +19,5 @@ from .porous_medium import PorousMedium as PorousMedium
 from .shallow_water import ShallowWater as ShallowWater
 from .stefan import Stefan as Stefan
 from .system import AbstractSystem as AbstractSystem
+
+_name_misfits(__name__)

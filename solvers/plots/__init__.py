@@ -10,5 +10,9 @@ except ImportError as error:
         "solvers.plots expected matplotlib, got an environment without it; run `pip install matplotlib`."
     ) from error
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .animate import animate as animate
 from .plot import plot as plot
+
+_name_misfits(__name__)

@@ -1,5 +1,7 @@
 """Time integration: explicit strong-stability steps, an implicit stepper, and `solve`."""
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .implicit import IMEX as IMEX
 from .implicit import Implicit as Implicit
 from .solution import Outcome as Outcome
@@ -11,3 +13,5 @@ from .stepper import SSPRK2 as SSPRK2
 from .stepper import SSPRK3 as SSPRK3
 from .stepper import AbstractExplicit as AbstractExplicit
 from .stepper import AbstractStepper as AbstractStepper
+
+_name_misfits(__name__)

@@ -3,6 +3,8 @@
 Inside, channels come last, as the blocks of `jaxsci.nn` have them.
 """
 
+from solvers._arguments import name_misfits as _name_misfits
+
 from .conv_lstm import ConvLSTM as ConvLSTM
 from .e3d_lstm import E3DLSTM as E3DLSTM
 from .persistence import Persistence as Persistence
@@ -12,3 +14,5 @@ from .rainformer import Rainformer as Rainformer
 from .recurrent import AbstractRecurrentForecaster as AbstractRecurrentForecaster
 from .recurrent import Forcing as Forcing
 from .unet import UNet as UNet
+
+_name_misfits(__name__)
