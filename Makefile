@@ -27,11 +27,17 @@ MAIN := heat stefan
 export OPENBLAS_NUM_THREADS ?= 1
 # On Linux, temporaries of a step come in pages of 2 MB: 512 times fewer of them to ask the kernel for.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
-# Every seed compiles the same programs; a folder that may be deleted at any time keeps them.
-export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+# Seeds, tests and clones compile the same programs; a folder that may be deleted at any time keeps them all, those
+# too that take less than a second: they are the most.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/jaxsci
+CACHE_MB := 4096
+export JAX_COMPILATION_CACHE_DIR ?= $(CACHE)/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv peers forecast-peers reproduce smoke tables test test-all test-lowest check format bench docs clean
+.PHONY: help venv peers forecast-peers bounded-cache reproduce smoke tables test test-all test-lowest wrong-input \
+	check format bench docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +77,10 @@ $(FORECAST_PEERS)/.installed: constraints-forecast-peers.txt
 	@$(FORECAST_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-forecast-peers.txt
 	@touch $@
 
+# JAX removes nothing from its cache without a further package: past the bound it begins anew.
+bounded-cache:
+	@[ ! -d '$(CACHE)/jax' ] || [ $$(du -sm '$(CACHE)/jax' | cut -f1) -lt $(CACHE_MB) ] || rm -rf '$(CACHE)/jax'
+
 reproduce: $(INSTALLED) ## Main job: reproduce-heat, then reproduce-stefan (PRESET=cpu)
 	@status=0; \
 	for name in $(MAIN); do \
@@ -88,7 +98,7 @@ reproduce-solver-speed: $(PEERS)/.installed
 reproduce-%: $(INSTALLED) ## One experiment, as in reproduce-solvers (PRESET=smoke, cpu or paper; DATA, a folder; OPTIONS)
 	$(RUN) jaxsci run $* --preset $(PRESET) $(if $(DATA),--data.root '$(DATA)') $(OPTIONS)
 
-smoke: $(INSTALLED) ## Every experiment with its smallest preset, from scratch, JOBS at a time
+smoke: $(INSTALLED) bounded-cache ## Every experiment with its smallest preset, from scratch, JOBS at a time
 	@names=$$($(RUN) jaxsci list --names) || exit 1; \
 	$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(SYNC) $$(printf 'smoke-%s ' $$names)
 
@@ -105,14 +115,17 @@ QUICKLY := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passe
 test test-lowest smoke: export XLA_FLAGS ?= $(QUICKLY)
 smoke-%: export XLA_FLAGS ?= $(QUICKLY)
 
-test: $(INSTALLED) ## The tests that take seconds each
+test: $(INSTALLED) bounded-cache ## The tests that take seconds each
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not slow"
 
-test-all: $(INSTALLED) ## All tests
+test-all: $(INSTALLED) bounded-cache ## All tests
 	$(RUN) pytest -n $(JOBS) --dist loadfile
 
 test-lowest: $(LOWEST)/.installed ## The tests with the lowest versions that are supported
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+wrong-input: $(INSTALLED) ## Every public name called with wrong arguments: no obscure error, no silent answer
+	$(RUN) pytest -p tests.wrong_input.plugin --override-ini addopts=--import-mode=importlib -m "not slow" -q $(OPTIONS)
 
 check: $(INSTALLED) ## Style, types, layers, and that the documents' numbers are those of record
 	$(RUN) ruff check .
@@ -140,6 +153,7 @@ docs: $(VENV)/.docs ## The documentation, into docs/_build/html
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build/html
 
 clean: ## Remove environments, caches and builds; results stay
+	rm -rf '$(CACHE)/jax'
 	rm -rf $(VENV) $(LOWEST) $(PEERS) $(FORECAST_PEERS) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		dist docs/_build docs/jupyter_execute
 	find jaxsci solvers experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -101,7 +101,7 @@ def _array(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> 
             value = np.asarray(value)
     if not _is_array(value):
         return Misfit(expected, received(value), "convert it with jnp.asarray")
-    if (kinds is not None and _kind(value.dtype) not in kinds) or _kind(value.dtype) == "O":
+    if kinds is not None and _kind(value.dtype) not in kinds:
         return Misfit(expected, received(value), "convert or leave out what is not")
     return _axes(annotation, value, sizes, expected)
 
@@ -187,13 +187,15 @@ def _flag(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> M
 
 def _union(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     misfits = []
-    for member in typing.get_args(annotation):
+    members = typing.get_args(annotation)
+    if jax.Array in members and (float in members or np.number in members):  # ArrayLike
+        members = [jax.Array, *(m for m in members if typing.get_origin(m) or m is types.NoneType)]
+    for member in members:
         tried = dict(sizes)
         if (found := misfit(member, value, tried, strict=strict)) is None:
             sizes.update(tried)
             return None
         misfits.append(found)
-    # Of several, the one that comes nearest is the last to have a shape; ends in None say so.
     expected = " or ".join(dict.fromkeys(found.expected for found in misfits))
     return Misfit(expected, misfits[0].received, misfits[0].remedy)
 
