@@ -33,6 +33,8 @@ _NUMBERS = {
     complex: ("a number", "give a number", "buifc"),
 }
 
+_ARRAY_LIKE = typing.get_args(jaxtyping.ArrayLike)
+
 
 class Misfit(NamedTuple):
     """What was expected, what came, and what to do about it."""
@@ -188,8 +190,8 @@ def _flag(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> M
 def _union(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     misfits = []
     members = typing.get_args(annotation)
-    if jax.Array in members and (float in members or np.number in members):  # ArrayLike
-        members = [jax.Array, *(m for m in members if typing.get_origin(m) or m is types.NoneType)]
+    if set(_ARRAY_LIKE) <= set(members):  # in fewer words: an array
+        members = [jax.Array, *(member for member in members if member not in _ARRAY_LIKE)]
     for member in members:
         tried = dict(sizes)
         if (found := misfit(member, value, tried, strict=strict)) is None:

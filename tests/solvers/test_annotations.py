@@ -27,6 +27,7 @@ FITS = [
     (Shaped[np.ndarray, "n"], np.array(["a", None], object)),
     (Key[Array, ""], jax.random.key(0)),
     (ArrayLike, 1),
+    (ArrayLike | Grid, Grid.uniform(0.0, 1.0, 4)),
     (float, np.float32(1.0)),
     (float, 1),
     (int, np.int64(3)),
