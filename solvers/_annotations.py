@@ -11,9 +11,10 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
+import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 
@@ -86,7 +87,7 @@ def _article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: Any) -> TypeGuard[jax.Array]:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
@@ -95,7 +96,8 @@ def _array(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> 
     kinds = _kinds(annotation)
     dims = [_shown(dim) for dim in annotation.dims]
     shape = "" if dims in ([], ["..."]) else f" of shape ({', '.join(dims)})"
-    expected = f"an array of {_NAMES.get(kinds, 'values')}{shape}"
+    numbers = "values" if kinds is None else _NAMES[kinds]
+    expected = f"an array of {numbers}{shape}"
     if not _is_array(value):
         if isinstance(value, list | tuple) and not strict:
             value = _as_array(value)
@@ -116,9 +118,9 @@ def _as_array(value: Any) -> Any:
 
 
 def _kind(dtype: Any) -> str:
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return ""
-    return "f" if jax.dtypes.issubdtype(dtype, np.floating) else np.dtype(dtype).kind
+    return "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
 
 
 def _kinds(annotation: Any) -> str | None:

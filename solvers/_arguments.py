@@ -98,7 +98,7 @@ def _named(
         _refuse(title, annotations, dict(zip(names, args, strict=False)) | kwargs, None)
         return result
 
-    call._names_misfits = MappingProxyType(annotations)  # pyright: ignore[reportFunctionMemberAccess]
+    call.__dict__["_names_misfits"] = MappingProxyType(annotations)
     return call  # pyright: ignore[reportReturnType]
 
 

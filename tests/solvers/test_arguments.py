@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-from solvers import cell_averages, minmod
+from solvers import Grid, cell_averages, minmod
 from solvers._arguments import name_misfits
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -65,9 +65,7 @@ def test_what_would_go_through_unnoticed_is_named(package):
 
 def test_an_error_of_its_own_comes_first():
     with pytest.raises(ValueError, match="whole number"):
-        import solvers
-
-        solvers.Grid.uniform(0.0, 1.0, "a")
+        Grid.uniform(0.0, 1.0, "a")
 
 
 def test_right_arguments_pass_in_jit_grad_and_vmap(package):
