@@ -10,7 +10,7 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -85,6 +85,15 @@ def _unless(fits: bool, expected: str, value: Any, remedy: str) -> Misfit | None
 
 def _article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _instance(kind: type, value: Any) -> Misfit | None:
+    """Compare with a class, or by the names of its members with a protocol."""
+    if getattr(kind, "_is_protocol", False):
+        fits = all(hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
+    else:
+        fits = isinstance(value, kind)
+    return _unless(fits, _article(kind.__name__), value, "build one")
 
 
 def _is_array(value: Any) -> TypeGuard[jax.Array]:
@@ -165,7 +174,8 @@ def _shown(dim: Any) -> str:
 
 def _plain_array(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     if _is_array(value):
-        return _unless(_kind(value.dtype) != "O", "an array of numbers", value, "convert it")
+        fits = not (strict and _kind(value.dtype) in "OUSmM")
+        return _unless(fits, "an array of numbers", value, "convert it")
     fits = isinstance(value, bool | int | float | complex | np.generic)
     if isinstance(value, list | tuple) and not strict:
         fits = True
@@ -177,7 +187,9 @@ def _number(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) ->
     if _is_array(value):
         fits = (_kind(value.dtype) or "O") in kinds and not (strict and np.ndim(value))
     elif annotation is int:
-        fits = hasattr(type(value), "__index__") and operator.index(value) is not None
+        fits = hasattr(type(value), "__index__") and not (
+            strict and abs(operator.index(value)) >= 2**63
+        )
     else:
         fits = isinstance(value, int | float | complex if annotation is complex else int | float)
     return _unless(fits, expected, value, remedy)
@@ -248,7 +260,7 @@ _CHECKS: tuple[tuple[Callable[[Any], bool], Callable[..., Misfit | None]], ...] 
     (lambda a: isinstance(a, str | typing.TypeVar), _anything),
     (lambda a: a is None or a is types.NoneType, _simple(types.NoneType, "None", "leave it out")),
     (_origin(typing.Union, types.UnionType), _union),
-    (lambda a: a in (jax.Array, np.ndarray), _plain_array),
+    (lambda a: a is jax.Array, _plain_array),
     (lambda a: a is bool, _flag),
     (lambda a: a in _NUMBERS, _number),
     (lambda a: a is str, _simple(str, "a text", "give a str")),
@@ -258,5 +270,6 @@ _CHECKS: tuple[tuple[Callable[[Any], bool], Callable[..., Misfit | None]], ...] 
         lambda a, v, sizes, strict: _unless(callable(v), "a function", v, "give one"),
     ),
     (_origin(tuple, list, Sequence), _sequence),
+    (_origin(Iterable), _simple(Iterable, "values to go through", "give a list")),
     (_origin(dict, Mapping), _simple(Mapping, "a mapping", "give a dictionary")),
 )

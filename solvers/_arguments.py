@@ -91,7 +91,7 @@ def _named(
     def call(*args, **kwargs):
         try:
             result = function(*args, **kwargs)
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        except Exception as error:
             if not _on_purpose(error.__traceback__):
                 _refuse(title, annotations, dict(zip(names, args, strict=False)) | kwargs, error)
             raise

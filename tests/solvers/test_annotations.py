@@ -1,6 +1,6 @@
 """Values against annotations: what fits as a person reads them, and the words for what does not."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal
 
 import jax
@@ -58,6 +58,11 @@ MISFITS = [
     (float, 1j, "a number"),
     (float, "0.5", "a number"),
     (int, 1.5, "a whole number"),
+    (int, 2**70, "a whole number"),
+    (ArrayLike, np.array(["a"]), "an array of numbers"),
+    (Iterable[int], 3, "values to go through"),
+    (Sized, 3, "a Sized"),
+    (list[int], 3, "a sequence"),
     (bool, "yes", "True or False"),
     (bool, 2, "True or False"),
     (str | None, 3, "a text or None"),

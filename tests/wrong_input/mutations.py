@@ -21,6 +21,9 @@ _OTHER_KINDS = {
     "a dictionary": {"a": 1},
 }
 
+# Wrong only beside another array, whose axes say how many there should be.
+OF_SEVERAL = frozenset({"a sample too few", "no samples", "transposed"})
+
 
 def mutations(value: Any, parameter: inspect.Parameter) -> Iterator[tuple[str, Any]]:
     """Wrong values for an argument that was given as `value`."""
@@ -116,14 +119,17 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, jax.Array | np.ndarray) and np.asarray(value).dtype != object
+def is_array(value: Any) -> bool:
+    """Whether the value is an array of JAX or NumPy."""
+    return (
+        isinstance(value, jax.Array | np.ndarray) and not _is_key(value) and value.dtype != object
+    )
 
 
 # In this order: a key is an array, a flag is an integer.
 _OF_KIND: dict[Callable[[Any], bool], Callable[[Any, str], Iterator[tuple[str, Any]]]] = {
     _is_key: _keys,
-    _is_array: _arrays,
+    is_array: _arrays,
     lambda v: isinstance(v, bool): _flags,
     lambda v: isinstance(v, int): _whole_numbers,
     lambda v: isinstance(v, float): _numbers,
