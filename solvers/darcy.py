@@ -10,6 +10,7 @@ Reference: R. Eymard, T. Gallouët, R. Herbin, Finite Volume Methods (2000), sec
 doi:10.1016/S1570-8659(00)07005-8; the flow data of Z. Li et al., arXiv:2010.08895, appendix A.3.2.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax
@@ -18,6 +19,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from .grid import Grid
+from .laws.law import like
 
 Cells = Float[Array, " *space"]
 
@@ -66,7 +68,17 @@ def darcy(
             "positive numbers first, for example by jnp.exp."
         )
     dtype = permeability.dtype
-    load = jnp.broadcast_to(jnp.asarray(source).astype(dtype), grid.shape)
+    (load,) = like(permeability, source)
+    if load.shape not in ((), grid.shape):
+        raise ValueError(
+            f"darcy expected a source that is a number or of shape {grid.shape}, got {load.shape}; use "
+            "jax.vmap for batches."
+        )
+    load = eqx.error_if(
+        jnp.broadcast_to(load, grid.shape),
+        ~jnp.all(jnp.isfinite(load)),  # conjugate gradients stop at once with NaN, at u = 0
+        "darcy expected a finite source, got NaN or infinity; repair the values.",
+    )
     tolerance = rtol or (1e-5 if dtype == jnp.float32 else 1e-10)
     structure = jax.ShapeDtypeStruct(grid.shape, dtype)
     operator = lineax.FunctionLinearOperator(

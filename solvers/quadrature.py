@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from .grid import Grid
 
@@ -31,6 +31,10 @@ def cell_averages(
     Returns:
         Array of shape `grid.shape`; add a channel axis with ``[None]`` for a solver state.
     """
+    if not 1 <= points <= 100:
+        raise ValueError(
+            f"cell_averages expected 1 to 100 points an axis, got {points}; 5 are usual."
+        )
     nodes, weights = np.polynomial.legendre.leggauss(points)
     # Axes: (cells of axis 0, points of axis 0, cells of axis 1, ...), then points are summed away.
     coordinates = [
@@ -51,7 +55,9 @@ def cell_averages(
     return values
 
 
-def trapezoid_weights(nodes: ArrayLike | Sequence[float]) -> Float[np.ndarray, " nodes"]:
+def trapezoid_weights(
+    nodes: Float[Array, " nodes"] | Float[np.ndarray, " nodes"] | Sequence[float],
+) -> Float[np.ndarray, " nodes"]:
     """Weights of the trapezoid rule on arbitrary increasing nodes, w_i = ½(Δx_{i−1} + Δx_i).
 
     For values *at nodes*, ends included; second order, and biased wherever the integrand bends or

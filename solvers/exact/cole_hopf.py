@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from solvers.laws.law import like
+
 
 def cole_hopf(
     u0: Float[Array, " points"], t: ArrayLike, *, viscosity: ArrayLike, length: float = 1.0
@@ -48,7 +50,7 @@ def cole_hopf(
             f"cole_hopf expected a positive, finite length, got {length}; give that of the circle."
         )
     points = u0.size
-    time, nu = (jnp.asarray(value).astype(u0.dtype) for value in (t, viscosity))
+    time, nu = like(u0, t, viscosity)
     nu = eqx.error_if(
         nu,
         ~((nu > 0) & (time >= 0)),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import overload
 
 import equinox as eqx
-from jaxtyping import ArrayLike
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
 
 from ..laws.euler import Euler
 from ..laws.law import parameter
@@ -12,7 +13,7 @@ from ..laws.shallow_water import ShallowWater
 from .dam_break import DamBreak
 from .shock_tube import ShockTube
 
-States = ArrayLike | Sequence[ArrayLike]
+States = Float[Array, " variables"] | Float[np.ndarray, " variables"] | Sequence[ArrayLike]
 
 
 @overload

@@ -51,7 +51,14 @@ def project(grid: StaggeredGrid, u: Velocity) -> tuple[Velocity, Float[Array, "*
 
     Returns:
         v, and φ of zero mean.
+
+    Raises:
+        ValueError: for another number of components than the grid has axes.
     """
+    if len(u) != grid.ndim:
+        raise ValueError(
+            f"project expected {grid.ndim} components, one an axis, got {len(u)}; give a tuple of arrays."
+        )
     inside = tuple(grid.pin(component, d) for d, component in enumerate(u))
     potential = poisson(grid, grid.divergence(inside))
     slopes = grid.gradient(potential)

@@ -150,7 +150,7 @@ def parameter(value: ArrayLike) -> Float[Array, "..."]:
     array = jnp.asarray(value)
     if jnp.iscomplexobj(array):
         raise ValueError(
-            f"A parameter of a law was expected to be real, got {array.dtype}; take its real part."
+            f"A parameter, time or position was expected to be real, got {array.dtype}; take its real part."
         )
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
@@ -179,7 +179,7 @@ def check_parameter(name: str, value: Array, *, above: float = -jnp.inf, closed:
 def like(x: ArrayLike, *values: ArrayLike) -> tuple[Array, ...]:
     """The values as arrays of x's precision, for exact solutions evaluated at positions x."""
     dtype = parameter(x).dtype
-    return tuple(jnp.asarray(value).astype(dtype) for value in values)
+    return tuple(parameter(value).astype(dtype) for value in values)
 
 
 def positive_part(x: Float[Array, "..."], exponent: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -88,3 +88,14 @@ def test_three_dimensions_and_single_precision():
 def test_bad_input_is_refused(a, grid, message):
     with pytest.raises(ValueError, match=message):
         darcy(jnp.asarray(a), grid)
+
+
+def test_a_source_that_is_not_finite_is_refused():
+    """Conjugate gradients stop at once with NaN, at the guess u = 0, which looks like a solution."""
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (4, 4))
+    source = np.ones((4, 4), np.float32)
+    source[1, 2] = np.nan
+    with pytest.raises(Exception, match="darcy expected a finite source"):
+        darcy(jnp.ones((4, 4)), grid, source=source)
+    with pytest.raises(ValueError, match=r"a number or of shape \(4, 4\), got \(4,\)"):
+        darcy(jnp.ones((4, 4)), grid, source=source[0])
