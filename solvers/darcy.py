@@ -19,6 +19,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from .grid import Grid
+from .guarded import quotient
 from .laws.law import like
 
 Cells = Float[Array, " *space"]
@@ -101,7 +102,7 @@ def minus_divergence(permeability: Cells, u: Cells, grid: Grid) -> Cells:
     for axis, spacing in enumerate(grid.spacings):
         assert spacing is not None
         a, v = jnp.moveaxis(permeability, axis, 0), jnp.moveaxis(u, axis, 0)
-        face = 2.0 * a[1:] * a[:-1] / (a[1:] + a[:-1])
+        face = 2.0 * a[1:] * quotient(a[:-1], a[1:] + a[:-1])
         inner = face * (v[:-1] - v[1:])
         flux = jnp.concatenate([-2.0 * a[:1] * v[:1], inner, 2.0 * a[-1:] * v[-1:]])
         total = total + jnp.moveaxis(flux[1:] - flux[:-1], 0, axis) / spacing**2

@@ -21,6 +21,7 @@ import numpy as np
 from jax.scipy.fft import idctn
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from .guarded import root
 from .laws.law import check_parameter, parameter
 
 
@@ -95,15 +96,15 @@ class GaussianRandomField(eqx.Module):
             dtype: floating-point type; by default that of the parameters.
         """
         noise = jax.random.normal(key, self.shape, dtype or self.alpha.dtype)
-        root = jnp.sqrt(self.spectrum(noise.dtype))
+        amplitudes = root(self.spectrum(noise.dtype))
         # White noise is white in any orthonormal basis; √(N/|Ω|) turns cells into functions.
         scale = math.sqrt(math.prod(self.shape) / math.prod(self.lengths))
         if self.boundary == "periodic":
-            half = root[..., : self.shape[-1] // 2 + 1]
+            half = amplitudes[..., : self.shape[-1] // 2 + 1]
             factor = jax.lax.complex(half, jnp.zeros_like(half))
             field = jnp.fft.irfftn(factor * jnp.fft.rfftn(noise), s=self.shape)
         else:
-            field = idctn(root * noise, norm="ortho")
+            field = idctn(amplitudes * noise, norm="ortho")
         return scale * field
 
     def spectrum(self, dtype: jnp.dtype | None = None) -> Float[Array, " *shape"]:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..laws.system import root
+from ..guarded import root
 from .roots import in_precision_of, positive_root
 
 Number = Float[Array, ""]
@@ -84,7 +84,7 @@ class DamBreak(eqx.Module):
         celerity, star_velocity = root(self.gravity * depth), sign * self.star_velocity
         shocked = self.star_depth > depth
         wet = jnp.where(depth > 0, depth, 1.0)
-        steep = jnp.sqrt(0.5 * self.star_depth * (self.star_depth + depth)) / wet
+        steep = root(0.5 * self.star_depth * (self.star_depth + depth)) / wet
         head = velocity - celerity * jnp.where(shocked, steep, 1.0)
         smooth = star_velocity - root(self.gravity * self.star_depth)
         tail = jnp.where(shocked, head, jnp.where(self.dry, sign * front, smooth))

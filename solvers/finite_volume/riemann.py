@@ -16,6 +16,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..guarded import quotient
 from ..laws.law import AbstractLaw, State
 from ..laws.system import Scalar
 
@@ -110,11 +111,11 @@ class HLL(AbstractRiemann):
     def __call__(self, law: Any, left: State, right: State, axis: int = 0) -> State:  # noqa: D102
         lower, upper = law.wave_speeds(left, right, axis)
         below, above = jnp.minimum(lower, 0.0), jnp.maximum(upper, 0.0)
-        # Two dry or resting states have no waves, and any weights will do.
-        width = jnp.where(above > below, above - below, 1.0)
+        # Two dry or resting states have no waves and no flux.
+        share = quotient(above, above - below)
         jump = law.to_conserved(right) - law.to_conserved(left)
         flux_left, flux_right = law.primitive_flux(left, axis), law.primitive_flux(right, axis)
-        return (above * flux_left - below * flux_right + below * above * jump) / width
+        return flux_right + share * (flux_left - flux_right + below * jump)
 
 
 class HLLC(AbstractRiemann):
@@ -174,8 +175,7 @@ def _largest(values: list[Float[Array, "..."]]) -> Float[Array, "..."]:
 
 
 def _raised(size: Float[Array, "..."], floor: Float[Array, "..."]) -> Float[Array, "..."]:
-    slow = size < floor
-    return jnp.where(slow, 0.5 * (size**2 / jnp.where(slow, floor, 1.0) + floor), size)
+    return jnp.where(size < floor, 0.5 * (size * quotient(size, floor) + floor), size)
 
 
 def fitting(law: AbstractLaw) -> list[type[AbstractRiemann]]:

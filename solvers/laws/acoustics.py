@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from ..guarded import quotient, root
 from .law import State, check_parameter, like, parameter
 from .system import AbstractSystem, Scalar, flip, unit
 
@@ -117,9 +118,9 @@ class Acoustics(AbstractSystem):
         time, speed, density, kappa = like(
             x[0], t, self.sound_speed, self.density, jnp.atleast_1d(jnp.asarray(wavenumbers))
         )
-        omega = speed * jnp.sqrt(jnp.sum(kappa**2))
+        omega = speed * root(jnp.sum(kappa**2))
         cosines = [jnp.cos(k * y) for k, y in zip(kappa, x, strict=True)]
-        swing = jnp.sin(omega * time) / (density * omega)
+        swing = quotient(jnp.sin(omega * time), density * omega)
         velocity = []
         for axis, (k, y) in enumerate(zip(kappa, x, strict=True)):
             others = [c for a, c in enumerate(cosines) if a != axis]

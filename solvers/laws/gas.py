@@ -12,8 +12,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ..guarded import quotient, root
 from .law import State
-from .system import AbstractSystem, Scalar, add, channels, flip, keep_positive, root
+from .system import AbstractSystem, Scalar, add, channels, flip, keep_positive
 
 # The share of a cell that each face state stands for in the proof of positivity, see `limit_jump`.
 _SHARE = 0.4
@@ -36,7 +37,7 @@ class AbstractGas(AbstractSystem):
     def to_primitive(self, u: State) -> State:
         """(ρ, v, p), p = (γ − 1)(E − ½ρ|v|²)."""
         density, *momentum, energy = channels(u)
-        velocity = [m / density for m in momentum]
+        velocity = [quotient(m, density) for m in momentum]
         kinetic = 0.5 * add(m * v for m, v in zip(momentum, velocity, strict=True))
         return jnp.stack([density, *velocity, (self._gamma(u) - 1.0) * (energy - kinetic)])
 
@@ -60,7 +61,7 @@ class AbstractGas(AbstractSystem):
     def sound_speed(self, w: State | list[Scalar]) -> Scalar:
         """C = √(γp/ρ); a negative pressure, which `solve` reports, counts as none."""
         parts = channels(w)
-        return root(self._gamma(parts[0]) * parts[-1] / parts[0])
+        return root(self._gamma(parts[0]) * quotient(parts[-1], parts[0]))
 
     def reflect(self, w: State, axis: int = 0) -> State:
         """The normal velocity changes sign."""
@@ -85,20 +86,18 @@ class AbstractGas(AbstractSystem):
         outflow = second[0] * (upper - second[1 + axis])
         push = inflow * first[1 + axis] - outflow * second[1 + axis]
         force = second[-1] - first[-1] + push
-        between = inflow - outflow
-        moving = between < 0  # only negative pressures, which `solve` reports, make no waves
-        return jnp.where(moving, force / jnp.where(moving, between, -1.0), 0.0)
+        return quotient(force, inflow - outflow)
 
     def star_state(self, w: State, speed: Scalar, contact: Scalar, axis: int = 0) -> State:
         """Conserved state between the wave of this speed, beyond which w is, and the contact."""
         mass, *velocity, pressure = parts = channels(w)
         normal = velocity[axis]
         gap = speed - contact
-        gap = jnp.where(gap == 0, 1.0, gap)
-        density = mass * (speed - normal) / gap
+        squeeze = quotient(speed - normal, gap)
+        density = mass * squeeze
         velocity[axis] = contact
-        work = (contact - normal) * (density * contact + pressure / gap)
-        energy = self._energy(parts) / mass * density + work
+        work = (contact - normal) * (density * contact + quotient(pressure, gap))
+        energy = self._energy(parts) * squeeze + work
         return jnp.stack([density, *(density * v for v in velocity), energy])
 
     def roe_waves(
@@ -109,9 +108,9 @@ class AbstractGas(AbstractSystem):
         velocity, enthalpy = self._roe_average(first, second)
         sound = self._sound_of_enthalpy(velocity, enthalpy)
         normal, jump = velocity[axis], [b - a for a, b in zip(first, second, strict=True)]
-        density = jnp.sqrt(first[0] * second[0])
-        squeeze = density * jump[1 + axis] / sound
-        push = jump[-1] / sound**2
+        density = root(first[0]) * root(second[0])
+        squeeze = density * quotient(jump[1 + axis], sound)
+        push = quotient(jump[-1], sound**2)
         acoustic = [0.5 * (push - squeeze), 0.5 * (push + squeeze)]
         entropy = jump[0] - push
         half_square = 0.5 * add(v * v for v in velocity)
@@ -135,7 +134,8 @@ class AbstractGas(AbstractSystem):
         Sound ½(p/c² ∓ ρ̄ v_a/c) in the places of v_a and p, entropy ρ − p/c² in that of ρ, and shear.
         """
         sound, (density, *velocity, pressure) = self.sound_speed(mean), channels(w)
-        press, push = 0.5 * pressure / sound**2, 0.5 * channels(mean)[0] / sound * velocity[axis]
+        press = 0.5 * quotient(pressure, sound**2)
+        push = 0.5 * channels(mean)[0] * quotient(velocity[axis], sound)
         velocity[axis] = press - push
         return jnp.stack([density - 2.0 * press, *velocity, press + push])
 
@@ -143,7 +143,7 @@ class AbstractGas(AbstractSystem):
         """The inverse of `to_characteristic`."""
         sound, (entropy, *others, ahead) = self.sound_speed(mean), channels(amplitudes)
         back, press = others[axis], others[axis] + ahead
-        others[axis] = (ahead - back) * sound / channels(mean)[0]
+        others[axis] = quotient((ahead - back) * sound, channels(mean)[0])
         return jnp.stack([entropy + press, *others, press * sound**2])
 
     def limit_jump(self, w: State, jump: State) -> State:
@@ -161,7 +161,7 @@ class AbstractGas(AbstractSystem):
         parts, (rise, *turns, squeeze) = channels(w), channels(jump)
         needed = heat * parts[0] * add(j * j for j in turns)
         held = jnp.maximum(parts[-1], 0.0)
-        slow = held / jnp.maximum(jnp.maximum(held, needed), 1e-30)  # at most √(p/needed)
+        slow = quotient(held, jnp.maximum(held, needed))  # at most √(p/needed)
         density = keep_positive(parts[0], rise, _KEPT)
         pressure = keep_positive(parts[-1], squeeze, _KEPT)
         return jnp.stack([density, *(slow * j for j in turns), pressure])
@@ -180,10 +180,10 @@ class AbstractGas(AbstractSystem):
 
     def _roe_average(self, left: list[Scalar], right: list[Scalar]) -> tuple[list[Scalar], Scalar]:
         """Velocity and specific enthalpy, weighted with the roots of the densities."""
-        root_left, root_right = jnp.sqrt(left[0]), jnp.sqrt(right[0])
-        share = root_left / (root_left + root_right)
+        root_left, root_right = root(left[0]), root(right[0])
+        share = quotient(root_left, root_left + root_right)
         mix = lambda a, b: b + share * (a - b)
-        enthalpies = ((self._energy(w) + w[-1]) / w[0] for w in (left, right))
+        enthalpies = (quotient(self._energy(w) + w[-1], w[0]) for w in (left, right))
         velocity = [mix(a, b) for a, b in zip(left[1:-1], right[1:-1], strict=True)]
         return velocity, mix(*enthalpies)
 

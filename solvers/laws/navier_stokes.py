@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from ..guarded import quotient
 from .gas import AbstractGas
 from .law import State, check_parameter, like, parameter
 from .system import Scalar, add
@@ -52,7 +53,7 @@ class NavierStokes(AbstractGas):
     def diffusivity(self, u: State) -> Scalar:
         """max(4/3, γ/Pr) μ/ρ, the faster of the compressive stress and of the conduction of heat."""
         gamma, prandtl, viscosity = self._parameters(u)
-        return jnp.maximum(4.0 / 3.0, gamma / prandtl) * viscosity / u[0]
+        return jnp.maximum(4.0 / 3.0, gamma / prandtl) * quotient(viscosity, u[0])
 
     def reflect(self, w: State, axis: int = 0) -> State:
         """All velocities change sign: the fluid sticks to a wall."""
@@ -77,7 +78,7 @@ class NavierStokes(AbstractGas):
                 shear = shear + gradients[i][1 + axis]
             stress.append(viscosity * (shear - (2.0 / 3.0) * divergence if i == axis else shear))
         density, pressure = gradients[axis][0], gradients[axis][-1]
-        warming = (pressure - w[-1] / w[0] * density) / w[0]
+        warming = quotient(pressure - quotient(w[-1], w[0]) * density, w[0])
         conductivity = viscosity * gamma / ((gamma - 1.0) * prandtl)
         work = add(v * s for v, s in zip(velocity, stress, strict=True))
         return jnp.stack(

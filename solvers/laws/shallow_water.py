@@ -12,8 +12,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from ..guarded import quotient, root
 from .law import State, check_parameter, parameter
-from .system import AbstractSystem, Scalar, flip, keep_positive, root
+from .system import AbstractSystem, Scalar, flip, keep_positive
 
 
 def _bed(value: ArrayLike | None) -> Float[Array, "..."] | None:
@@ -66,7 +67,7 @@ class ShallowWater(AbstractSystem):
     def to_primitive(self, u: State) -> State:
         """(h, v); v = hv · 2h/(h² + max(h, ε)²) fades out where there is hardly any water."""
         depth = u[0]
-        scale = 2.0 * depth / (depth**2 + jnp.maximum(depth, self.dry_depth) ** 2)
+        scale = quotient(2.0 * depth, depth**2 + jnp.maximum(depth, self.dry_depth) ** 2)
         return jnp.stack([depth, *(m * scale for m in u[1:])])
 
     def to_conserved(self, w: State) -> State:
@@ -115,14 +116,11 @@ class ShallowWater(AbstractSystem):
         outflow = right[0] * (upper - right[1 + axis])
         force = self.hydrostatic_force(right[0]) - self.hydrostatic_force(left[0])
         force = force + inflow * left[1 + axis] - outflow * right[1 + axis]
-        through = inflow - outflow
-        wet = through < 0
-        return jnp.where(wet, force / jnp.where(wet, through, -1.0), 0.0)
+        return quotient(force, inflow - outflow)
 
     def star_state(self, w: State, speed: Scalar, contact: Scalar, axis: int = 0) -> State:
         """Conserved state between the wave of this speed, beyond which w is, and the contact."""
-        apart = speed != contact  # they meet on dry ground only
-        depth = w[0] * (speed - w[1 + axis]) / jnp.where(apart, speed - contact, 1.0)
+        depth = w[0] * quotient(speed - w[1 + axis], speed - contact)
         velocity = [contact if i == axis else v for i, v in enumerate(w[1:])]
         return jnp.stack([depth, *(depth * v for v in velocity)])
 
@@ -135,11 +133,10 @@ class ShallowWater(AbstractSystem):
         jump = u_right - u_left
         share = self._share(left, right)
         mean = [b + share * (a - b) for a, b in zip(left[1:], right[1:], strict=True)]
-        wet = celerity > 0
-        half = 0.5 / jnp.where(wet, celerity, 1.0)
         one, waves = jnp.ones_like(celerity), []
         for sign in (-1.0, 1.0):
-            strength = half * sign * (jump[1 + axis] - (velocity - sign * celerity) * jump[0])
+            push = sign * (jump[1 + axis] - velocity * jump[0])
+            strength = 0.5 * (jump[0] + quotient(push, celerity))
             moved = [v + sign * celerity if i == axis else v for i, v in enumerate(mean)]
             waves.append(strength * jnp.stack([one, *moved]))
         speeds = [velocity - celerity, velocity + celerity, velocity]
@@ -165,10 +162,9 @@ class ShallowWater(AbstractSystem):
         return jnp.stack([depth] + [jnp.zeros_like(depth)] * len(shape))
 
     def _share(self, left: State, right: State) -> Scalar:
-        """√h_L/(√h_L + √h_R), a half where both are dry."""
+        """√h_L/(√h_L + √h_R); zero where both are dry."""
         roots = [root(w[0]) for w in (left, right)]
-        total = roots[0] + roots[1]
-        return jnp.where(total > 0, roots[0] / jnp.where(total > 0, total, 1.0), 0.5)
+        return quotient(roots[0], roots[0] + roots[1])
 
     def _roe_average(self, left: State, right: State, axis: int) -> tuple[Scalar, Scalar]:
         """Velocity weighted with the roots of the depths, and the celerity of the mean depth."""

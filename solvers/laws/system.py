@@ -95,12 +95,6 @@ def keep_positive(value: Scalar, jump: Scalar, share: float) -> Scalar:
     return jnp.maximum(jump, (share - 1.0) * value)
 
 
-def root(x: Scalar) -> Scalar:
-    """√max(x, 0), with derivative zero where x ≤ 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
-
-
 def add(values: Iterable[Scalar]) -> Scalar:
     """The sum of some arrays."""
     return functools.reduce(operator.add, values)
