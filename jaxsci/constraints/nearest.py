@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from solvers.laws.system import root
+from solvers.guarded import root
 
 from .._arrays import check_finite
 from .affine import check_batch

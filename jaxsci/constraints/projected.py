@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints as support_constraints
 
-from solvers.laws.system import root
+from solvers.guarded import root
 
 
 class AbstractProjected(dist.Distribution):

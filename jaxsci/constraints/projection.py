@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from solvers.laws.system import root
+from solvers.guarded import root
 
 from .._arrays import check_finite
 from .affine import AffineConstraint, apply_rows, check_batch, flatten, space_axes

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike, Float
 
-from solvers.laws.system import root
+from solvers.guarded import root
 
 from .._arrays import check_finite, floating
 from ..constraints import Ensemble, ProjectedGaussian, project
