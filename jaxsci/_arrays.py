@@ -81,7 +81,7 @@ def check_floating(who: str, name: str, array: Array) -> None:
         )
 
 
-def check_finite(who: str, name: str, array: Array) -> None:
+def check_finite(who: str, name: str, array: Array | np.ndarray) -> None:
     """Refuse NaN and infinity where they can be seen; inside jit they cannot."""
     if isinstance(array, Tracer):
         return

@@ -34,6 +34,7 @@ from .finite_volume import superbee as superbee
 from .finite_volume import van_leer as van_leer
 from .grid import Grid as Grid
 from .quadrature import cell_averages as cell_averages
+from .quadrature import latitude_weights as latitude_weights
 from .quadrature import trapezoid_weights as trapezoid_weights
 from .random_fields import GaussianRandomField as GaussianRandomField
 from .spectral import VorticityFlow as VorticityFlow

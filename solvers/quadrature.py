@@ -1,4 +1,4 @@
-"""Quadrature: cell averages of a function by Gauss points, trapezoid weights of nodes.
+"""Quadrature: cell averages of a function by Gauss points, weights of nodes and of latitudes.
 
 ū_i = 1/|C_i| ∫_{C_i} u dx ≈ Σ_q w_q u(x_i + ½ h_i ξ_q), exact for polynomials of degree 2p − 1.
 
@@ -74,3 +74,34 @@ def trapezoid_weights(
         )
     gaps = np.diff(x)
     return 0.5 * (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0))
+
+
+def latitude_weights(latitudes: ArrayLike | Sequence[float]) -> Float[np.ndarray, "lat 1"]:
+    """Shares of the sphere that belong to each latitude of a regular grid, w_j ∝ sin φ_{j+½} − sin φ_{j−½}.
+
+    The bands end halfway between neighbours, and at the poles; so a latitude at a pole has its cap, where
+    cos φ would be 0. Weighted by them a mean over (..., lat, lon) is one over the area.
+
+    Reference: S. Rasp et al., WeatherBench 2, J. Adv. Model. Earth Syst. 16 (2024), doi:10.1029/2023MS004019.
+
+    Args:
+        latitudes: degrees north, increasing or decreasing.
+
+    Returns:
+        Weights of mean 1, with an axis of length 1 for the longitudes.
+
+    Raises:
+        ValueError: fewer than two latitudes, or some that are not within ±90 degrees and in order.
+    """
+    phi = np.asarray(latitudes, dtype=np.float64)
+    steps = np.diff(phi) if phi.ndim == 1 else phi
+    ordered = phi.ndim == 1 and phi.size >= 2 and ((steps > 0).all() or (steps < 0).all())
+    if not ordered or not (np.abs(phi) <= 90).all():
+        raise ValueError(
+            f"latitude_weights expected at least 2 latitudes in order between -90 and 90 degrees, got an "
+            f"array of shape {phi.shape} that is not; give degrees north, each once."
+        )
+    edges = np.concatenate([[90.0], 0.5 * (phi[1:] + phi[:-1]), [90.0]])
+    edges[0], edges[-1] = (-90.0, 90.0) if phi[0] < phi[-1] else (90.0, -90.0)
+    bands = np.abs(np.diff(np.sin(np.radians(edges))))
+    return (bands / bands.mean())[:, None]

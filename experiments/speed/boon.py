@@ -43,7 +43,7 @@ def main(nodes: int = 1024, batch: int = 20) -> None:
     models = {
         "FNO": fno,
         "BOON-FNO, Dirichlet": BoundaryCorrectedFNO(fno, DirichletEnds()),
-        "BOON-FNO, Neumann": BoundaryCorrectedFNO(fno, NeumannEnds()),
+        "BOON-FNO, Neumann": BoundaryCorrectedFNO(fno, NeumannEnds(1.0)),
         "BOON-FNO, Dirichlet, without elimination": BoundaryCorrectedFNO(
             fno, DirichletEnds(), eliminate=False
         ),

@@ -18,7 +18,10 @@ from abc import abstractmethod
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from .._arrays import check_finite, numbers
+from .._numeric import AnyArray, at_ends, namespace, put
 
 
 class AbstractEnds(eqx.Module):
@@ -36,14 +39,14 @@ class AbstractEnds(eqx.Module):
 
     @abstractmethod
     def corrected(
-        self, u: Float[Array, "*lead nodes"], values: Float[Array, "*lead 2"]
-    ) -> Float[Array, "*lead 2"]:
+        self, u: Float[AnyArray, "*lead nodes"], values: Float[AnyArray, "*lead 2"]
+    ) -> Float[AnyArray, "*lead 2"]:
         """What the end nodes have to be."""
 
     @abstractmethod
     def residual(
-        self, u: Float[Array, "*lead nodes"], values: Float[Array, "*lead 2"]
-    ) -> Float[Array, "*lead 2"]:
+        self, u: Float[AnyArray, "*lead nodes"], values: Float[AnyArray, "*lead 2"]
+    ) -> Float[AnyArray, "*lead 2"]:
         """The residual of the condition at both ends."""
 
     @abstractmethod
@@ -56,48 +59,55 @@ class AbstractEnds(eqx.Module):
 
     def enforce(
         self,
-        u: Float[Array, "channels *others nodes"],
-        values: Float[Array, "*lead ends"] | None = None,
-    ) -> Float[Array, "channels *others nodes"]:
+        u: Float[AnyArray, "channels *others nodes"],
+        values: Float[AnyArray, "*lead ends"] | None = None,
+    ) -> Float[AnyArray, "channels *others nodes"]:
         """Move the end nodes, and nothing else, so that the condition holds; idempotent.
 
         Args:
             u: one sample.
             values: α at both ends, shape (2,), (*others, 2) or (channels, *others, 2).
 
+        Returns:
+            The field, NumPy's in its own precision where it came as NumPy's.
+
         Raises:
-            ValueError: a field or values that do not fit the condition.
+            ValueError: a field or values that do not fit the condition, or values that are not finite.
         """
-        u = jnp.asarray(u)
+        u = numbers(type(self).__name__, "a field", u)
         ends = self.corrected(u, self.prescribed(u, values))
-        return u.at[..., 0].set(ends[..., 0]).at[..., -1].set(ends[..., 1])
+        return put(put(u, (..., 0), ends[..., 0]), (..., -1), ends[..., 1])
 
     def error(
         self,
-        u: Float[Array, "channels *others nodes"],
-        values: Float[Array, "*lead ends"] | None = None,
-    ) -> Float[Array, ""]:
+        u: Float[AnyArray, "channels *others nodes"],
+        values: Float[AnyArray, "*lead ends"] | None = None,
+    ) -> Float[AnyArray, ""]:
         """Largest absolute residual of the condition."""
-        return jnp.abs(self.residual(u, self.prescribed(u, values))).max()
+        u = numbers(type(self).__name__, "a field", u)
+        return abs(self.residual(u, self.prescribed(u, values))).max()
 
     def prescribed(
         self,
-        u: Float[Array, "channels *others nodes"],
-        values: Float[Array, "*lead ends"] | None,
-    ) -> Float[Array, "channels *others 2"]:
+        u: Float[AnyArray, "channels *others nodes"],
+        values: Float[AnyArray, "*lead ends"] | None,
+    ) -> Float[AnyArray, "channels *others 2"]:
         """The values, checked, one pair for every pair of ends; zero where there are none."""
+        name, xp = type(self).__name__, namespace(u)
         if u.ndim < 2 or not jnp.issubdtype(u.dtype, jnp.floating):
             raise ValueError(
-                f"{type(self).__name__} expected a floating-point field of shape (channels, nodes), with "
+                f"{name} expected a floating-point field of shape (channels, nodes), with "
                 f"other axes between them, got {u.dtype} of shape {u.shape}; use jax.vmap for batches."
             )
         self.check(u.shape, values)
-        values = jnp.zeros(2, u.dtype) if values is None else jnp.asarray(values).astype(u.dtype)
-        return jnp.broadcast_to(values, (*u.shape[:-1], 2))
+        given = np.zeros(2) if values is None else numbers(name, "values", values)
+        check_finite(name, "values", given)
+        return xp.broadcast_to(xp.asarray(given, dtype=u.dtype), (*u.shape[:-1], 2))
 
-    def check(self, shape: tuple[int, ...], values: Float[Array, "*lead ends"] | None) -> None:
+    def check(self, shape: tuple[int, ...], values: Float[AnyArray, "*lead ends"] | None) -> None:
         """Raise a ValueError where a field of this shape, or the values, do not fit the condition."""
-        name, got = type(self).__name__, None if values is None else np.shape(values)
+        name = type(self).__name__
+        got = None if values is None else numbers(name, "values", values).shape
         if self.meaning is None and got is not None:
             raise ValueError(
                 f"{name} expected values=None, got shape {got}; use DirichletEnds or NeumannEnds to "
@@ -131,7 +141,7 @@ class DirichletEnds(AbstractEnds):
 
     def residual(self, u, values):
         """What is left of u − α at the ends."""
-        return u[..., jnp.array([0, -1])] - values
+        return at_ends(u) - values
 
     def hidden(self, nodes):
         """The same values."""
@@ -158,12 +168,12 @@ class PeriodicEnds(AbstractEnds):
     def corrected(self, u, values):
         """The mean of both ends."""
         mean = (u[..., 0] + u[..., -1]) / 2
-        return jnp.stack([mean, mean], axis=-1)
+        return namespace(u).stack([mean, mean], axis=-1)
 
     def residual(self, u, values):
         """The difference between the two ends."""
         difference = u[..., 0] - u[..., -1]
-        return jnp.stack([difference, -difference], axis=-1)
+        return namespace(u).stack([difference, -difference], axis=-1)
 
     def hidden(self, nodes):
         """Periodic too."""

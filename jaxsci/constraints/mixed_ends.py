@@ -5,9 +5,9 @@ r"""Another boundary condition at each end of an axis.
 Each end is set from its own side of the field, so neither hears of the other.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array
+from typing import Any
 
+from .._numeric import namespace
 from .ends import AbstractEnds, PeriodicEnds
 
 
@@ -58,6 +58,6 @@ class MixedEnds(AbstractEnds):
         self.lower.check_nodes(nodes)
         self.upper.check_nodes(nodes)
 
-    def _each(self, method: str, u: Array, values: Array) -> Array:
+    def _each(self, method: str, u: Any, values: Any) -> Any:
         first, last = (getattr(ends, method)(u, values) for ends in (self.lower, self.upper))
-        return jnp.stack([first[..., 0], last[..., 1]], axis=-1)
+        return namespace(u).stack([first[..., 0], last[..., 1]], axis=-1)

@@ -15,12 +15,13 @@ published code leaves the corners to the order of its statements.
 import itertools
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from .._arrays import numbers
+from .._numeric import AnyArray, namespace, put
 from .ends import AbstractEnds
 
-Values = tuple[Float[Array, "..."] | None, ...]
+Values = tuple[Float[AnyArray, "..."] | None, ...]
 """One entry for each space axis: None, or (2,), (*others, 2) or (channels, *others, 2)."""
 
 
@@ -52,8 +53,8 @@ class Sides(eqx.Module):
         self.axes = axes
 
     def enforce(
-        self, u: Float[Array, "channels *space"], values: Values
-    ) -> Float[Array, "channels *space"]:
+        self, u: Float[AnyArray, "channels *space"], values: Values
+    ) -> Float[AnyArray, "channels *space"]:
         """Move the nodes on the sides, and nothing else, so that every condition holds; idempotent.
 
         Args:
@@ -62,36 +63,39 @@ class Sides(eqx.Module):
                 *others, 2) with the other space axes in order; None where they prescribe nothing.
 
         Raises:
-            ValueError: a field or values that do not fit the conditions.
+            ValueError: a field or values that do not fit the conditions, or values that are not finite.
         """
+        u = numbers("Sides", "a field", u)
         self.check(u.shape, values)
         for rank, axis in self._order():
-            ends, moved = self.axes[axis], jnp.moveaxis(u, axis + 1, -1)
+            ends, moved = self.axes[axis], namespace(u).moveaxis(u, axis + 1, -1)
             assert ends is not None
             corrected = ends.corrected(moved, ends.prescribed(moved, values[axis]))
             for end in (0, 1):
                 if ends.precedence[end] == rank:
-                    u = u.at[_at(u.ndim, (axis, end))].set(corrected[..., end])
+                    u = put(u, _at(u.ndim, (axis, end)), corrected[..., end])
         return u
 
-    def error(self, u: Float[Array, "channels *space"], values: Values) -> Float[Array, ""]:
+    def error(self, u: Float[AnyArray, "channels *space"], values: Values) -> Float[AnyArray, ""]:
         """Largest absolute residual of all conditions, each on the nodes that belong to it."""
+        u = numbers("Sides", "a field", u)
+        xp = namespace(u)
         self.check(u.shape, values)
         largest = []
         for axis, ends in enumerate(self.axes):
             if ends is None:
                 continue
-            moved = jnp.moveaxis(u, axis + 1, -1)
-            residual = jnp.abs(ends.residual(moved, ends.prescribed(moved, values[axis])))
-            residual = jnp.moveaxis(residual, -1, axis + 1)
+            moved = xp.moveaxis(u, axis + 1, -1)
+            residual = abs(ends.residual(moved, ends.prescribed(moved, values[axis])))
+            residual = xp.moveaxis(residual, -1, axis + 1)
             for end, other, edge in itertools.product((0, 1), range(len(self.axes)), (0, 1)):
                 its = self.axes[other]
                 mine = (ends.precedence[end], axis)
                 if its is not None and other != axis and (its.precedence[edge], other) > mine:
                     # A corner that belongs to the other side.
-                    residual = residual.at[_at(u.ndim, (axis, end), (other, edge))].set(0)
+                    residual = put(residual, _at(u.ndim, (axis, end), (other, edge)), 0)
             largest.append(residual.max())
-        return jnp.stack(largest).max()
+        return xp.stack(largest).max()
 
     def hidden(self, space: tuple[int, ...]) -> "Sides":
         """The conditions as hidden channels see them, which have neither a unit nor a length."""

@@ -11,11 +11,15 @@ The published code uses a first-order stencil without h at the left end, which i
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
 
+from solvers import Grid
+
+from .._checks import number
+from .._numeric import at_ends, namespace
 from .ends import AbstractEnds, check_nodes
 
 _STENCIL = 8  # nodes of both one-sided differences
@@ -25,13 +29,17 @@ class NeumannEnds(AbstractEnds):
     """Prescribed derivatives ∂u/∂x at both ends, in the direction of the axis at both.
 
     Args:
-        length: distance from the first to the last node, in the unit of x.
+        length: distance from the first to the last node, in the unit of x; or the uniform grid along x whose
+            faces are the nodes.
+
+    Raises:
+        ValueError: a length that is not positive, or a grid of another kind.
     """
 
-    length: float = eqx.field(static=True, default=1.0)
+    length: float = eqx.field(static=True)
 
-    def __check_init__(self):
-        _check_length("NeumannEnds", self.length)
+    def __init__(self, length: float | Grid):
+        self.length = _length("NeumannEnds", length)
 
     @property
     def precedence(self):
@@ -71,7 +79,8 @@ class RobinEnds(AbstractEnds):
         a: the factor of u; a pair where the ends differ.
         b: the factor of ∂u/∂x, likewise. A boundary that loses what flows through it has a b < 0 at the lower
             end and a b > 0 at the upper one.
-        length: distance from the first to the last node, in the unit of x.
+        length: distance from the first to the last node, in the unit of x; or the uniform grid along x whose
+            faces are the nodes.
 
     Raises:
         ValueError: factors that are not finite or both zero at an end, or a length that is not positive.
@@ -85,11 +94,10 @@ class RobinEnds(AbstractEnds):
         self,
         a: float | tuple[float, float],
         b: float | tuple[float, float],
-        length: float = 1.0,
+        length: float | Grid,
     ):
         self.a, self.b = _pair("a", a), _pair("b", b)
-        self.length = length
-        _check_length("RobinEnds", length)
+        self.length = _length("RobinEnds", length)
         if not all(map(math.isfinite, self.a + self.b)) or (0.0, 0.0) in zip(
             self.a, self.b, strict=True
         ):
@@ -114,8 +122,8 @@ class RobinEnds(AbstractEnds):
 
     def residual(self, u, values):
         """What is left of a u + b ∂u/∂x − α at the ends, by the same differences."""
-        a, b = jnp.asarray(self.a, u.dtype), jnp.asarray(self.b, u.dtype)
-        return a * u[..., jnp.array([0, -1])] + b * _slopes(u, self.length) - values
+        a, b = (namespace(u).asarray(factor, dtype=u.dtype) for factor in (self.a, self.b))
+        return a * at_ends(u) + b * _slopes(u, self.length) - values
 
     def hidden(self, nodes):
         """The same condition with spacing 1, as for `NeumannEnds`, and with signs that lose.
@@ -140,20 +148,20 @@ class RobinEnds(AbstractEnds):
                 )
 
 
-def _solve(u: Array, values: Array, a, b, length: float) -> Array:
+def _solve(u: Any, values: Any, a, b, length: float) -> Any:
     h = length / (u.shape[-1] - 1)
     first = 18 * u[..., 1] - 9 * u[..., 2] + 2 * u[..., 3]
     last = 18 * u[..., -2] - 9 * u[..., -3] + 2 * u[..., -4]
     first = (b[0] * first - 6 * h * values[..., 0]) / (11 * b[0] - 6 * h * a[0])
     last = (b[1] * last + 6 * h * values[..., 1]) / (11 * b[1] + 6 * h * a[1])
-    return jnp.stack([first, last], axis=-1)
+    return namespace(u).stack([first, last], axis=-1)
 
 
-def _slopes(u: Array, length: float) -> Array:
+def _slopes(u: Any, length: float) -> Any:
     h = length / (u.shape[-1] - 1)
     first = (-11 * u[..., 0] + 18 * u[..., 1] - 9 * u[..., 2] + 2 * u[..., 3]) / (6 * h)
     last = (11 * u[..., -1] - 18 * u[..., -2] + 9 * u[..., -3] - 2 * u[..., -4]) / (6 * h)
-    return jnp.stack([first, last], axis=-1)
+    return namespace(u).stack([first, last], axis=-1)
 
 
 def _pair(name: str, factor) -> tuple[float, float]:
@@ -167,9 +175,21 @@ def _pair(name: str, factor) -> tuple[float, float]:
         ) from error
 
 
-def _check_length(name: str, length: float) -> None:
-    if not 0 < length < math.inf:
+def _length(who: str, length: float | Grid) -> float:
+    if isinstance(length, Grid):
+        faces = np.asarray(length.axes[0])
+        gaps = np.diff(faces)
+        # The differences are those of equal spacings; faces of round numbers differ by round-off.
+        if length.ndim != 1 or np.ptp(gaps) > 1e-9 * gaps.max():
+            raise ValueError(
+                f"{who} expected a uniform grid of one axis, got shape {length.shape}; give the grid along "
+                "the axis that has the ends, or its length."
+            )
+        return float(faces[-1] - faces[0])
+    distance = number(who, "length", length)
+    if not 0 < distance < math.inf:
         raise ValueError(
-            f"{name} expected a positive, finite length, got {length}; give the distance from the first "
+            f"{who} expected a positive, finite length, got {length}; give the distance from the first "
             "to the last node."
         )
+    return distance

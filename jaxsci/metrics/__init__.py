@@ -1,5 +1,6 @@
 """Metrics: pure functions of one sample; callers `vmap` and average, or add up exact counts."""
 
+from solvers import latitude_weights as latitude_weights
 from solvers._arguments import name_misfits as _name_misfits
 
 from .boundary import boundary_error as boundary_error

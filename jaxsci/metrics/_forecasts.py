@@ -5,13 +5,20 @@ function is traced; what depends on values gives an error outside jit, and NaN i
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, Bool, Float
 
-Levels = Sequence[float] | Float[Array, " quantile"] | Float[np.ndarray, " quantile"]
+from .._arrays import numbers
+from .._numeric import AnyArray, namespace
+
+Levels = Sequence[float] | Float[Array | np.ndarray, " quantile"]
+if TYPE_CHECKING:
+    Mask = Any
+else:
+    Mask = Bool[Array | np.ndarray, "..."] | None
 
 
 def checked_levels(metric: str, levels: Levels, count: int) -> Float[np.ndarray, " quantile"]:
@@ -21,31 +28,30 @@ def checked_levels(metric: str, levels: Levels, count: int) -> Float[np.ndarray,
             f"{metric} expected levels that are known when it is traced, got {levels}; close over them "
             "instead of passing them through jit or vmap."
         )
-    array = np.asarray(levels, np.float64)
+    array = np.asarray(numbers(metric, "levels", levels))
     if array.shape != (count,):
         raise ValueError(
             f"{metric} expected a level for each of {count} quantiles, got shape {array.shape}; put "
             "the quantiles on the last axis of the forecast."
         )
-    inside = (array > 0) & (array < 1)
-    if not (count and inside.all() and (np.diff(array) > 0).all()):
+    if array.dtype.kind == "c" or not (
+        count and ((array > 0) & (array < 1)).all() and (np.diff(array) > 0).all()
+    ):
         raise ValueError(
             f"{metric} expected levels that increase inside (0, 1), got {array.tolist()}; sort them, "
             "and give shares instead of per cent."
         )
-    return array
+    return array.astype(np.float64)
 
 
-def checked_observed(
-    metric: str, target: ArrayLike, observed: ArrayLike | None
-) -> tuple[Array, Bool[Array, "..."]]:
+def checked_observed(metric: str, target: Any, observed: Any) -> tuple[Any, Any]:
     """The target with zeros where it is missing, and where it is not.
 
     Without a mask NaN means missing, as in a frame; with one, a NaN that it calls observed stays NaN.
     """
-    target = jnp.asarray(target)
-    observed = ~jnp.isnan(target) if observed is None else jnp.asarray(observed)
-    if observed.shape != target.shape or observed.dtype != jnp.bool_:
+    xp = namespace(target)
+    observed = ~xp.isnan(target) if observed is None else observed
+    if observed.shape != target.shape or observed.dtype != bool:
         raise ValueError(
             f"{metric} expected observed to be booleans of shape {target.shape}, that of the target, got "
             f"{observed.dtype} of shape {observed.shape}; pass True where the target is known."
@@ -56,14 +62,13 @@ def checked_observed(
             "windows without data."
         )
     # Before any arithmetic: the derivative of what comes after would be NaN times 0.
-    return jnp.where(observed, target, 0), observed
+    return xp.where(observed, target, xp.zeros((), target.dtype)), observed
 
 
 def checked_quantiles(
-    metric: str, predicted: ArrayLike, levels: Levels, target: ArrayLike, observed: ArrayLike | None
-) -> tuple[Array, Array, Array, Bool[Array, "..."]]:
+    metric: str, predicted: Any, levels: Levels, target: Any, observed: Any
+) -> tuple[Any, Any, Any, Any]:
     """Quantiles (..., quantile), their levels, the target (...) and its mask."""
-    predicted = jnp.asarray(predicted)
     target, observed = checked_observed(metric, target, observed)
     if predicted.ndim == 0 or predicted.shape[:-1] != target.shape:
         raise ValueError(
@@ -71,11 +76,15 @@ def checked_quantiles(
             f"one more axis, got {predicted.shape}; put the quantiles last."
         )
     known = checked_levels(metric, levels, predicted.shape[-1])
-    return predicted, jnp.asarray(known, predicted.dtype), target, observed
+    q = namespace(predicted).asarray(known, dtype=predicted.dtype)
+    return predicted, q, target, observed
 
 
-def mean_observed(values: Array, observed: Bool[Array, "..."], axis=None) -> Array:
+def mean_observed(values: Any, observed: Any, axis=None) -> Float[AnyArray, "..."]:
     """Mean over what was observed; NaN where nothing was."""
-    count = jnp.sum(observed, axis=axis).astype(values.dtype)
-    total = jnp.sum(jnp.where(observed, values, 0), axis=axis)
-    return jnp.where(count == 0, jnp.nan, total / jnp.where(count == 0, 1, count))
+    xp = namespace(values)
+    count = xp.sum(observed, axis=axis).astype(values.dtype)
+    total = xp.sum(xp.where(observed, values, xp.zeros((), values.dtype)), axis=axis)
+    none = count == 0
+    mean = total / xp.where(none, xp.ones((), values.dtype), count)
+    return xp.where(none, xp.asarray(np.nan, dtype=values.dtype), mean)

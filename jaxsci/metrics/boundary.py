@@ -9,18 +9,18 @@ the boundary nodes.
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import ArrayLike, Float
 
+from .._numeric import AnyArray, numeric
 from ..constraints import AbstractEnds, DirichletEnds, Sides
 
 
+@numeric("prediction")
 def boundary_error(
-    prediction: Float[Array, "channels *space"],
+    prediction: Float[AnyArray, "channels *space"],
     values: ArrayLike | tuple[ArrayLike | None, ...] | None,
     ends: AbstractEnds | Sides | None = None,
-) -> Float[Array, ""]:
+) -> Float[AnyArray, ""]:
     """Largest absolute residual of the condition at the ends of one nodal field.
 
     Args:
@@ -34,5 +34,10 @@ def boundary_error(
         ValueError: values or fields that do not fit the condition.
     """
     ends = DirichletEnds() if ends is None else ends
-    prescribed: Any = jax.tree.map(lambda v: jnp.asarray(v, prediction.dtype), values)
-    return ends.error(prediction, prescribed)
+    if not isinstance(ends, AbstractEnds | Sides):
+        raise TypeError(
+            f"boundary_error expected ends or Sides, got {type(ends).__name__}; give a condition such as "
+            "DirichletEnds()."
+        )
+    given: Any = values
+    return ends.error(prediction, given)

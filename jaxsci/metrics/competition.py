@@ -13,19 +13,22 @@ doi:10.1016/j.ijforecast.2019.04.014; R. Hyndman, A. Koehler, Int. J. Forecast. 
 doi:10.1016/j.ijforecast.2006.03.001, for MASE.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from typing import Any
+
+from jaxtyping import Float
 
 from .._checks import whole
+from .._numeric import AnyArray, namespace, numeric
 from ._checks import checked_pair
-from ._forecasts import checked_observed, mean_observed
+from ._forecasts import Mask, checked_observed, mean_observed
 
 
+@numeric("predicted", "target", masks=("observed",))
 def smape(
-    predicted: Float[Array, "*series horizon"],
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, "*series"]:
+    predicted: Float[AnyArray, "*series horizon"],
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, "*series"]:
     """Symmetric mean absolute percentage error of each series, from 0 to 200.
 
     Args:
@@ -41,21 +44,22 @@ def smape(
     """
     predicted, target = _checked("smape", predicted, target)
     target, observed = checked_observed("smape", target, observed)
-    size = jnp.abs(target) + jnp.abs(predicted)
+    size = abs(target) + abs(predicted)
     # A perfect forecast of zero has no error; a size of 1 keeps its derivative finite.
-    error = 200 * jnp.abs(target - predicted) / jnp.where(size == 0, 1, size)
+    error = 200 * abs(target - predicted) / namespace(size).where(size == 0, 1, size)
     return mean_observed(error, observed, axis=-1)
 
 
+@numeric("predicted", "target", "history", masks=("observed", "history_observed"))
 def mase(
-    predicted: Float[Array, "*series horizon"],
-    target: Float[Array, "..."],
-    history: Float[Array, "..."],
+    predicted: Float[AnyArray, "*series horizon"],
+    target: Float[AnyArray, "..."],
+    history: Float[AnyArray, "..."],
     *,
     season: int = 1,
-    observed: Bool[Array, "..."] | None = None,
-    history_observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, "*series"]:
+    observed: Mask = None,
+    history_observed: Mask = None,
+) -> Float[AnyArray, "*series"]:
     """Absolute error of each series over that of the seasonal naive forecast in its history.
 
     Args:
@@ -77,7 +81,6 @@ def mase(
     """
     season = whole("mase", "season", season)
     predicted, target = _checked("mase", predicted, target)
-    history = jnp.asarray(history)
     if history.ndim == 0 or history.shape[:-1] != target.shape[:-1]:
         raise ValueError(
             f"mase expected a history of shape {(*target.shape[:-1], 'time')}, one for each series, got "
@@ -90,18 +93,20 @@ def mase(
         )
     target, observed = checked_observed("mase", target, observed)
     history, known = checked_observed("mase (history)", history, history_observed)
-    change = jnp.abs(history[..., season:] - history[..., :-season])
+    change = abs(history[..., season:] - history[..., :-season])
     scale = mean_observed(change, known[..., season:] & known[..., :-season], axis=-1)
-    error = mean_observed(jnp.abs(target - predicted), observed, axis=-1)
-    return jnp.where(scale == 0, jnp.nan, error / jnp.where(scale == 0, 1, scale))
+    error = mean_observed(abs(target - predicted), observed, axis=-1)
+    xp = namespace(error)
+    return xp.where(scale == 0, xp.nan, error / xp.where(scale == 0, 1, scale))
 
 
+@numeric("smape", "mase", "reference_smape", "reference_mase")
 def owa(
-    smape: Float[Array, "..."],
-    mase: Float[Array, "..."],
-    reference_smape: Float[Array, "..."],
-    reference_mase: Float[Array, "..."],
-) -> Float[Array, ""]:
+    smape: Float[AnyArray, "..."],
+    mase: Float[AnyArray, "..."],
+    reference_smape: Float[AnyArray, "..."],
+    reference_mase: Float[AnyArray, "..."],
+) -> Float[AnyArray, ""]:
     """Overall weighted average of a set of series, relative to a reference forecast.
 
     The means over the series come before the ratios, as in M4.
@@ -124,7 +129,7 @@ def owa(
     return 0.5 * (smape.mean() / reference_smape.mean() + mase.mean() / reference_mase.mean())
 
 
-def _checked(metric: str, predicted: Array, target: Array) -> tuple[Array, Array]:
+def _checked(metric: str, predicted: Any, target: Any) -> tuple[Any, Any]:
     predicted, target = checked_pair(metric, predicted, target)
     if predicted.ndim == 0:
         raise ValueError(

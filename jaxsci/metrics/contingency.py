@@ -16,15 +16,14 @@ is never reached scores 0 there and NaN here, unless `empty` says otherwise; the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Integer
 
-from jaxsci._checks import whole
-
+from .._arrays import numbers
+from .._checks import whole
+from .._numeric import AnyArray, namespace, numeric
 from ._checks import checked_pair
 from .processes import gathered
 
@@ -44,15 +43,16 @@ class ContingencyCounts(NamedTuple):
         invalid: values that are NaN, of which no count is one.
     """
 
-    hits: Int[Array, "... thresholds time"]
-    misses: Int[Array, "... thresholds time"]
-    false_alarms: Int[Array, "... thresholds time"]
-    invalid: Int[Array, "... time"]
+    hits: Int[Array | np.ndarray, "... thresholds time"]
+    misses: Int[Array | np.ndarray, "... thresholds time"]
+    false_alarms: Int[Array | np.ndarray, "... thresholds time"]
+    invalid: Int[Array | np.ndarray, "... time"]
 
 
+@numeric("prediction", "target", promote=False)
 def contingency_counts(
-    prediction: Float[Array, "time channels height width"],
-    target: Float[Array, "..."],
+    prediction: Float[AnyArray, "time channels height width"],
+    target: Float[AnyArray, "..."],
     thresholds: Sequence[float] = VIL_THRESHOLDS,
     *,
     pool: int = 1,
@@ -86,17 +86,19 @@ def contingency_counts(
         )
     prediction, target = _largest(prediction, pool), _largest(target, pool)
     # The maximum over a block with NaN is NaN, so none is lost.
-    bad = jnp.isnan(prediction) | jnp.isnan(target)
+    xp = namespace(prediction)
+    bad = xp.isnan(prediction) | xp.isnan(target)
 
-    def count(flags: Array) -> Int[Array, " time"]:
-        return jnp.sum(flags, axis=(1, 2, 3), dtype=jnp.int32)
+    def count(flags: Any) -> Any:
+        return xp.sum(flags, axis=(1, 2, 3), dtype=np.int32)
 
-    def at(level: Array) -> tuple[Array, Array, Array]:
-        p, t = prediction >= level, target >= level
+    def at(level: float) -> tuple[Any, Any, Any]:
+        # Rounded as each field is: a .1 in single precision is one at the threshold .1.
+        p, t = (x >= xp.asarray(level, dtype=x.dtype) for x in (prediction, target))
         return count(p & t), count(~p & t), count(p & ~t)
 
-    counts = jax.vmap(at)(jnp.asarray(levels, prediction.dtype))
-    return ContingencyCounts(*counts, count(bad))
+    hits, misses, false_alarms = map(xp.stack, zip(*map(at, levels), strict=True))
+    return ContingencyCounts(hits, misses, false_alarms, count(bad))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,16 +207,21 @@ class ContingencyTable:
 
 
 def _levels(thresholds: Sequence[float]) -> tuple[float, ...]:
-    levels = tuple(float(threshold) for threshold in thresholds)
-    if not levels or not np.isfinite(levels).all():
+    levels = np.asarray(numbers("contingency_counts", "thresholds", thresholds))
+    if (
+        levels.ndim != 1
+        or not levels.size
+        or levels.dtype.kind == "c"
+        or not np.isfinite(levels).all()
+    ):
         raise ValueError(
-            f"Contingency counts expected at least one finite threshold, got {levels}; those of SEVIR "
-            "are VIL_THRESHOLDS."
+            f"Contingency counts expected at least one finite threshold, got {levels.tolist()}; those of "
+            "SEVIR are VIL_THRESHOLDS."
         )
-    return levels
+    return tuple(levels.astype(float).tolist())
 
 
-def _largest(frames: Array, pool: int) -> Array:
+def _largest(frames: Any, pool: int) -> Any:
     """Maximum over blocks of pool × pool pixels."""
     *leading, height, width = frames.shape
     blocks = frames.reshape(*leading, height // pool, pool, width // pool, pool)

@@ -8,31 +8,45 @@ Reference: Y. Wang et al., PredRNN, IEEE Trans. Pattern Anal. Mach. Intell. 45 (
 arXiv:2103.09504, whose tables Earthformer continues.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from typing import Any
 
-from ._checks import checked_pair
+from jaxtyping import Float, Inexact
+
+from .._numeric import AnyArray, numeric
+from ._checks import checked_pair, squared
 
 
+@numeric("prediction", "target", complex_too=True)
 def frame_mse(
-    prediction: Float[Array, "time channels height width"], target: Float[Array, "..."]
-) -> Float[Array, ""]:
+    prediction: Inexact[AnyArray, "time channels height width"], target: Inexact[AnyArray, "..."]
+) -> Float[AnyArray, ""]:
     """Squared error of one sequence, summed over each frame.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ, or are not those of frames.
     """
-    prediction, target = checked_pair("frame_mse", prediction, target)
-    return jnp.sum((prediction - target) ** 2) / prediction.shape[0]
+    error = _error("frame_mse", prediction, target)
+    return squared(error).sum() / error.shape[0]
 
 
+@numeric("prediction", "target", complex_too=True)
 def frame_mae(
-    prediction: Float[Array, "time channels height width"], target: Float[Array, "..."]
-) -> Float[Array, ""]:
+    prediction: Inexact[AnyArray, "time channels height width"], target: Inexact[AnyArray, "..."]
+) -> Float[AnyArray, ""]:
     """Absolute error of one sequence, summed over each frame.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ, or are not those of frames.
     """
-    prediction, target = checked_pair("frame_mae", prediction, target)
-    return jnp.sum(jnp.abs(prediction - target)) / prediction.shape[0]
+    error = _error("frame_mae", prediction, target)
+    return abs(error).sum() / error.shape[0]
+
+
+def _error(who: str, prediction: Any, target: Any) -> Any:
+    prediction, target = checked_pair(who, prediction, target)
+    if prediction.ndim != 4:
+        raise ValueError(
+            f"{who} expected frames of shape (time, channels, height, width), got {prediction.shape}; use "
+            "jax.vmap for batches, and an axis of length 1 for a single frame or channel."
+        )
+    return prediction - target

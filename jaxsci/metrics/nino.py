@@ -11,20 +11,25 @@ Reference: Y.-G. Ham, J.-H. Kim, J.-J. Luo, Nature 573 (2019) 568, doi:10.1038/s
 et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, for the weights, those of the ICAR-ENSO competition.
 """
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
+from .._arrays import numbers
+from .._checks import whole
+from .._numeric import AnyArray, namespace, numeric
 from ._checks import checked_pair
 
 
+@numeric("sst")
 def nino34_index(
-    sst: Float[Array, "*leading time lat lon"],
+    sst: Float[AnyArray, "*leading time lat lon"],
     latitudes: Float[np.ndarray, " lat"],
     longitudes: Float[np.ndarray, " lon"],
     *,
     months: int = 3,
-) -> Float[Array, "..."]:
+) -> Float[AnyArray, "..."]:
     """The Niño3.4 index of monthly anomalies, a mean over each month and those after it.
 
     Args:
@@ -39,14 +44,17 @@ def nino34_index(
     Raises:
         ValueError: coordinates that do not fit the field or miss the region, or too few months.
     """
-    rows = np.flatnonzero(np.abs(np.asarray(latitudes)) <= 5.0)
-    columns = np.flatnonzero((np.asarray(longitudes) >= 190.0) & (np.asarray(longitudes) <= 240.0))
-    if sst.ndim < 3 or sst.shape[-2:] != (len(latitudes), len(longitudes)):
+    months = whole("nino34_index", "months", months)
+    lat = np.asarray(numbers("nino34_index", "latitudes", latitudes))
+    lon = np.asarray(numbers("nino34_index", "longitudes", longitudes))
+    rows = np.flatnonzero(np.abs(lat) <= 5.0)
+    columns = np.flatnonzero((lon >= 190.0) & (lon <= 240.0))
+    if sst.ndim < 3 or lat.ndim != 1 or lon.ndim != 1 or sst.shape[-2:] != (lat.size, lon.size):
         raise ValueError(
-            f"nino34_index expected a field of shape (..., time, {len(latitudes)}, {len(longitudes)}), "
+            f"nino34_index expected a field of shape (..., time, {lat.size}, {lon.size}), "
             f"got {sst.shape}; put time, latitude and longitude last."
         )
-    if not (rows.size and columns.size and 1 <= months <= sst.shape[-3]):
+    if not (rows.size and columns.size and months <= sst.shape[-3]):
         raise ValueError(
             "nino34_index expected points between 5°S and 5°N and between 190°E and 240°E and at least "
             f"{months} months, got {rows.size} latitudes, {columns.size} longitudes and "
@@ -54,12 +62,14 @@ def nino34_index(
         )
     region = sst[..., rows, :][..., columns].mean(axis=(-2, -1))
     length = region.shape[-1] - months + 1
-    return jnp.stack([region[..., k : k + length] for k in range(months)]).mean(axis=0)
+    parts = [region[..., k : k + length] for k in range(months)]
+    return namespace(region).stack(parts).mean(axis=0)
 
 
+@numeric("prediction", "target")
 def correlation_skill(
-    prediction: Float[Array, "samples leads"], target: Float[Array, "..."]
-) -> Float[Array, " leads"]:
+    prediction: Float[AnyArray, "samples leads"], target: Float[AnyArray, "..."]
+) -> Float[AnyArray, " leads"]:
     """Correlation over the forecasts of a test set, at every lead time.
 
     Returns:
@@ -75,20 +85,33 @@ def correlation_skill(
             f"{prediction.shape}; gather those of the whole test set first."
         )
     p, y = prediction - prediction.mean(axis=0), target - target.mean(axis=0)
-    return jnp.sum(p * y, axis=0) / jnp.sqrt(jnp.sum(p**2, axis=0) * jnp.sum(y**2, axis=0))
+    sizes = namespace(p).sqrt((p**2).sum(axis=0) * (y**2).sum(axis=0))
+    return (p * y).sum(axis=0) / sizes
 
 
 def lead_weights(leads: int) -> Float[np.ndarray, " leads"]:
     """The weights b_k ln k of C-WM, for k from 1 on."""
-    k = np.arange(1, leads + 1)
+    k = np.arange(1, whole("lead_weights", "leads", leads) + 1)
     return np.select([k <= 4, k <= 11, k <= 18], [1.5, 2.0, 3.0], 4.0) * np.log(k)
 
 
-def mean_skill(skill: Float[Array, " leads"]) -> Float[Array, ""]:
+@numeric("skill")
+def mean_skill(skill: Float[AnyArray, " leads"]) -> Float[AnyArray, ""]:
     """C-M, the mean of the correlations of all leads."""
-    return jnp.mean(skill)
+    return _of_leads("mean_skill", skill).mean()
 
 
-def weighted_mean_skill(skill: Float[Array, " leads"]) -> Float[Array, ""]:
+@numeric("skill")
+def weighted_mean_skill(skill: Float[AnyArray, " leads"]) -> Float[AnyArray, ""]:
     """C-WM, their weighted mean; long leads count more."""
-    return jnp.mean(jnp.asarray(lead_weights(skill.shape[0]), skill.dtype) * skill)
+    skill = _of_leads("weighted_mean_skill", skill)
+    return (namespace(skill).asarray(lead_weights(skill.size), dtype=skill.dtype) * skill).mean()
+
+
+def _of_leads(who: str, skill: Any) -> Any:
+    if skill.ndim != 1 or not skill.size:
+        raise ValueError(
+            f"{who} expected one correlation for each lead time, got shape {skill.shape}; give those of "
+            "correlation_skill."
+        )
+    return skill

@@ -10,21 +10,29 @@ Reference: T. Gneiting, F. Balabdaoui, A. Raftery, J. R. Stat. Soc. B 69 (2007) 
 doi:10.1111/j.1467-9868.2007.00587.x.
 """
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
-from ._forecasts import Levels, checked_levels, checked_observed, checked_quantiles, mean_observed
+from .._numeric import AnyArray, namespace, numeric
+from ._forecasts import (
+    Levels,
+    Mask,
+    checked_levels,
+    checked_observed,
+    checked_quantiles,
+    mean_observed,
+)
 
 _SAME = 1e-6  # levels such as 0.1 and 0.9 are not exact, least of all in single precision
 
 
+@numeric("predicted", "target", masks=("observed",))
 def quantile_coverage(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, " quantile"]:
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, " quantile"]:
     """Share of the observed targets that are at most their quantile, for each level.
 
     Args:
@@ -44,15 +52,17 @@ def quantile_coverage(
         "quantile_coverage", predicted, levels, target, observed
     )
     excess = target[..., None] - predicted
-    below = jnp.where(jnp.isnan(excess), excess, (excess <= 0).astype(excess.dtype))
+    xp = namespace(excess)
+    below = xp.where(xp.isnan(excess), excess, (excess <= 0).astype(excess.dtype))
     return mean_observed(below, observed[..., None], axis=tuple(range(target.ndim)))
 
 
+@numeric("predicted", masks=("observed",))
 def sharpness(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, " interval"]:
+    observed: Mask = None,
+) -> Float[AnyArray, " interval"]:
     """Mean width of the central intervals, the widest first, in the unit of the target.
 
     Intervals are those between ŷ_q and ŷ_{1−q}, so levels come in such pairs; the median, where there is one,
@@ -69,16 +79,14 @@ def sharpness(
     Raises:
         ValueError: levels, shapes or a mask that are wrong, levels that are no pairs, or no forecast.
     """
-    predicted = jnp.asarray(predicted)
     known = checked_levels("sharpness", levels, predicted.shape[-1] if predicted.ndim else 0)
     intervals = len(known) // 2
     if not intervals or np.abs(known + known[::-1] - 1).max() > _SAME:
         raise ValueError(
             f"sharpness expected levels in pairs q and 1 − q, got {known.tolist()}; select such ones."
         )
-    shape = predicted.shape[:-1]
-    if observed is None:
-        observed = jnp.ones(shape, bool)
-    _, observed = checked_observed("sharpness", jnp.zeros(shape), observed)
+    xp, shape = namespace(predicted), predicted.shape[:-1]
+    observed = xp.ones(shape, bool) if observed is None else observed
+    _, observed = checked_observed("sharpness", xp.zeros(shape), observed)
     widths = predicted[..., ::-1][..., :intervals] - predicted[..., :intervals]
     return mean_observed(widths, observed[..., None], axis=tuple(range(len(shape))))

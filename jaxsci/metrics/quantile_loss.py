@@ -15,19 +15,20 @@ References: R. Koenker, G. Bassett, Econometrica 46 (1978) 33, doi:10.2307/19136
 J. Bus. Econ. Stat. 29 (2011) 411, doi:10.1198/jbes.2010.08110, for the CRPS as an integral over levels.
 """
 
-import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
-from ._forecasts import Levels, checked_quantiles, mean_observed
+from .._numeric import AnyArray, namespace, numeric
+from ._forecasts import Levels, Mask, checked_quantiles, mean_observed
 
 
+@numeric("predicted", "target", masks=("observed",))
 def quantile_loss(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, ""]:
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, ""]:
     """Mean of ρ_q over the observed targets and the quantiles, in the unit of the target.
 
     Args:
@@ -48,14 +49,15 @@ def quantile_loss(
     return mean_observed(pinball(predicted, q, target).mean(axis=-1), observed)
 
 
+@numeric("predicted", "target", masks=("observed",))
 def weighted_quantile_loss(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
     *,
     per_quantile: bool = False,
-) -> Float[Array, "..."]:
+) -> Float[AnyArray, "..."]:
     """Twice the loss of all targets over the sum of their sizes, without unit.
 
     A ratio of sums: pass all series at once. The mean of the ratios of each would be another number.
@@ -76,24 +78,26 @@ def weighted_quantile_loss(
     predicted, q, target, observed = checked_quantiles(
         "weighted_quantile_loss", predicted, levels, target, observed
     )
-    size = jnp.sum(jnp.where(observed, jnp.abs(target), 0))
+    xp = namespace(target)
+    size = xp.sum(xp.where(observed, abs(target), 0))
     if not isinstance(size, Tracer) and size == 0:
         raise ValueError(
             "weighted_quantile_loss expected a target that is not zero everywhere, got zeros; use "
             "quantile_loss, which needs no reference size."
         )
-    loss = jnp.where(observed[..., None], pinball(predicted, q, target), 0)
-    total = jnp.sum(loss, axis=tuple(range(target.ndim)))
-    risk = jnp.where(size == 0, jnp.nan, 2 * total / jnp.where(size == 0, 1, size))
-    return risk if per_quantile else jnp.mean(risk)
+    loss = xp.where(observed[..., None], pinball(predicted, q, target), 0)
+    total = xp.sum(loss, axis=tuple(range(target.ndim)))
+    risk = xp.where(size == 0, xp.nan, 2 * total / xp.where(size == 0, 1, size))
+    return risk if per_quantile else xp.mean(risk)
 
 
+@numeric("predicted", "target", masks=("observed",))
 def crps_quantiles(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, ""]:
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, ""]:
     """Mean CRPS of the observed targets from quantiles, by the trapezoid rule over the levels.
 
     Args:
@@ -111,20 +115,24 @@ def crps_quantiles(
     predicted, q, target, observed = checked_quantiles(
         "crps_quantiles", predicted, levels, target, observed
     )
-    ends = jnp.concatenate([jnp.zeros(1, q.dtype), q, jnp.ones(1, q.dtype)])
+    xp = namespace(q)
+    ends = xp.concatenate([xp.zeros(1, q.dtype), q, xp.ones(1, q.dtype)])
     weights = ends[2:] - ends[:-2]  # 2 w_i
     return mean_observed(pinball(predicted, q, target) @ weights, observed)
 
 
 def pinball(
-    predicted: Float[Array, "*horizon quantile"],
+    predicted: Float[AnyArray, "*horizon quantile"],
     levels: Levels,
-    target: Float[Array, "*horizon"],
-) -> Float[Array, "*horizon quantile"]:
+    target: Float[AnyArray, "*horizon"],
+) -> Float[AnyArray, "*horizon quantile"]:
     """ρ_q of every target and quantile, unchecked, for masks and weights of one's own."""
-    return check_loss(target[..., None] - predicted, jnp.asarray(levels, predicted.dtype))
+    level = namespace(predicted).asarray(levels, dtype=predicted.dtype)
+    return check_loss(target[..., None] - predicted, level)
 
 
-def check_loss(error: Float[Array, "..."], level: Float[Array, "..."]) -> Float[Array, "..."]:
+def check_loss(
+    error: Float[AnyArray, "..."], level: Float[AnyArray, "..."]
+) -> Float[AnyArray, "..."]:
     """ρ_q(u) of errors u and levels q that broadcast against each other, unchecked."""
-    return jnp.maximum(level * error, (level - 1) * error)
+    return namespace(error).maximum(level * error, (level - 1) * error)

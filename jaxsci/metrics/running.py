@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from .._arrays import numbers
 from .processes import gathered
 
 
@@ -137,7 +138,12 @@ class RunningCorrelation:
 
 
 def _batch(who: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    batch = np.asarray(values, np.float64)
+    given = numbers(who, "a batch", values)
+    if given.dtype.kind == "c":
+        raise ValueError(
+            f"{who} expected real numbers, got {given.dtype}; score |z| or both parts."
+        )
+    batch = np.asarray(given, np.float64)
     if batch.ndim != 1 + len(shape) or batch.shape[1:] != shape:
         raise ValueError(
             f"{who} expected a batch of shape (batch, {', '.join(map(str, shape))}), got {batch.shape}; put "

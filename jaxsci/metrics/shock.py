@@ -9,15 +9,20 @@ code draws the samples of three of the four models with the standard deviation i
 variance; here the distribution draws its own.
 """
 
-import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.core import Tracer
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
+
+from .._arrays import numbers
+from .._checks import check_key, whole
+from .._numeric import AnyArray, namespace, numeric
+from ..probabilistic.marginal import check_distribution
 
 
+@numeric("x", "profile")
 def shock_position(
-    x: Float[Array, " points"], profile: Float[Array, "..."], level: float = 0.0
-) -> Float[Array, "..."]:
+    x: Float[AnyArray, " points"], profile: Float[AnyArray, "..."], level: float = 0.0
+) -> Float[AnyArray, "..."]:
     """First x where the profile is at or below the level.
 
     Args:
@@ -33,30 +38,32 @@ def shock_position(
         ValueError: when the last axis of the profile does not have one entry a coordinate, or the
             coordinates do not increase.
     """
-    if profile.ndim < 1 or profile.shape[-1:] != x.shape:
+    if x.ndim != 1 or not x.size or profile.shape[-1:] != x.shape:
         raise ValueError(
-            f"shock_position expected profiles of shape (..., {x.shape[0]}), got {profile.shape}; "
-            "put the space axis last."
+            f"shock_position expected one axis of coordinates and profiles of shape (..., {x.size}), got "
+            f"{profile.shape} with coordinates {x.shape}; put the space axis last."
         )
-    if not isinstance(x, Tracer) and not bool(jnp.all(jnp.diff(x) > 0)):
+    xp = namespace(x)
+    numbers("shock_position", "level", level)
+    if not isinstance(x, Tracer) and not (xp.diff(x) > 0).all():
         raise ValueError(
             "shock_position expected increasing coordinates, got others; sort x, and the profile with it."
         )
     # NaN counts as an event too, so that a broken profile has no position.
     event = ~(profile > level)
-    first = jnp.argmax(event, axis=-1)
-    reached = jnp.take_along_axis(profile, first[..., None], axis=-1)[..., 0] <= level
-    return jnp.where(reached, x[first], jnp.nan)
+    first = xp.argmax(event, axis=-1)
+    reached = xp.take_along_axis(profile, first[..., None], axis=-1)[..., 0] <= level
+    return xp.where(reached, x[first], xp.nan)
 
 
 def shock_samples(
     distribution: dist.Distribution,
-    x: Float[Array, " points"],
+    x: Float[AnyArray, " points"],
     *,
     level: float = 0.0,
     samples: int = 500,
     key: PRNGKeyArray,
-) -> Float[Array, "samples ..."]:
+) -> Float[AnyArray, "samples ..."]:
     """Draw shock positions of an uncertain field, whose last axis is x.
 
     Args:
@@ -66,4 +73,7 @@ def shock_samples(
         samples: number of draws.
         key: random key.
     """
-    return shock_position(x, jnp.asarray(distribution.sample(key, (samples,))), level)
+    check_distribution("shock_samples", distribution)
+    check_key("shock_samples", key)
+    samples = whole("shock_samples", "samples", samples)
+    return shock_position(x, distribution.sample(key, (samples,)), level)

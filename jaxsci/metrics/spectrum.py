@@ -9,14 +9,17 @@ large k.
 Reference: S. Pulkkinen et al., pysteps, Geosci. Model Dev. 12 (2019) 4185, doi:10.5194/gmd-12-4185-2019.
 """
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float, Inexact
+
+from .._numeric import AnyArray, namespace, numeric
+from ._checks import squared
 
 
+@numeric("field", complex_too=True)
 def radial_spectrum(
-    field: Float[Array, "*leading height width"], *, total: bool = False
-) -> Float[Array, "..."]:
+    field: Inexact[AnyArray, "*leading height width"], *, total: bool = False
+) -> Float[AnyArray, "..."]:
     """Power by wavenumber of each field; edges are taken as periodic.
 
     Args:
@@ -39,8 +42,12 @@ def radial_spectrum(
     waves = np.hypot(longer * np.fft.fftfreq(height)[:, None], longer * np.fft.fftfreq(width))
     ring = np.floor(waves + 0.5).astype(int).ravel()
     members = np.bincount(ring)
-    spectrum = jnp.fft.fft2(field)
-    power = (spectrum.real**2 + spectrum.imag**2) / float(height * width) ** 2
+    xp = namespace(field)
+    power = squared(xp.fft.fft2(field)) / float(height * width) ** 2
     power = power.reshape(*field.shape[:-2], -1)
-    sums = jnp.zeros((*power.shape[:-1], members.size), power.dtype).at[..., ring].add(power)
-    return sums if total else sums / jnp.asarray(np.maximum(members, 1), power.dtype)
+    sums = xp.zeros((*power.shape[:-1], members.size), power.dtype)
+    if xp is np:
+        np.add.at(sums.T, ring, power.T)
+    else:
+        sums = sums.at[..., ring].add(power)
+    return sums if total else sums / xp.asarray(np.maximum(members, 1), dtype=power.dtype)

@@ -14,14 +14,17 @@ Reference: N. Augenblick, M. Rabin, Q. J. Econ. 136 (2021) 933, doi:10.1093/qje/
 C. Eisenach, Y. Patel, D. Madeka, MQTransformer (2020), arXiv:2009.14799, for demand forecasts.
 """
 
-import jax.numpy as jnp
+from typing import Any
+
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
-from ._forecasts import checked_observed, mean_observed
+from .._numeric import AnyArray, namespace, numeric
+from ._forecasts import Mask, checked_observed, mean_observed
 
 
-def martingale_volatility(path: Float[Array, "*targets dates"]) -> Float[Array, "*targets"]:
+@numeric("path")
+def martingale_volatility(path: Float[AnyArray, "*targets dates"]) -> Float[AnyArray, "*targets"]:
     """Realised volatility: the sum of the squared revisions of each path.
 
     Args:
@@ -34,14 +37,15 @@ def martingale_volatility(path: Float[Array, "*targets dates"]) -> Float[Array, 
         ValueError: paths of fewer than two forecasts.
     """
     path = _checked("martingale_volatility", path)
-    return jnp.sum(jnp.diff(path, axis=-1) ** 2, axis=-1)
+    return (namespace(path).diff(path, axis=-1) ** 2).sum(axis=-1)
 
 
+@numeric("path", "target", masks=("observed",))
 def allowed_volatility(
-    path: Float[Array, "*targets dates"],
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, ""]:
+    path: Float[AnyArray, "*targets dates"],
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, ""]:
     """What the accuracy that is gained allows: MSE of the first forecasts less that of the last.
 
     A mean over targets, exact in expectation only; of few targets it may be negative.
@@ -61,11 +65,12 @@ def allowed_volatility(
     return mean_observed(_gain(path, target), observed)
 
 
+@numeric("path", "target", masks=("observed",))
 def excess_volatility(
-    path: Float[Array, "*targets dates"],
-    target: Float[Array, "..."],
-    observed: Bool[Array, "..."] | None = None,
-) -> Float[Array, ""]:
+    path: Float[AnyArray, "*targets dates"],
+    target: Float[AnyArray, "..."],
+    observed: Mask = None,
+) -> Float[AnyArray, ""]:
     """Realised less allowed volatility, mean over the observed targets: 0 for ideal forecasts.
 
     Negative for forecasts that react too little. For events the path is one of probabilities, and the target 0
@@ -87,7 +92,10 @@ def excess_volatility(
     return mean_observed(realised - _gain(path, target), observed)
 
 
-def allowed_event_volatility(path: Float[Array, "*targets dates"]) -> Float[Array, "*targets"]:
+@numeric("path")
+def allowed_event_volatility(
+    path: Float[AnyArray, "*targets dates"],
+) -> Float[AnyArray, "*targets"]:
     """What the forecaster's own probabilities of an event allow, p_0 (1 − p_0) − p_T (1 − p_T).
 
     That is p_0 (1 − p_0) where the path ends with what came. It needs no outcome but trusts p_0 and p_T to be
@@ -111,17 +119,17 @@ def allowed_event_volatility(path: Float[Array, "*targets dates"]) -> Float[Arra
             "allowed_volatility for means."
         )
     uncertainty = path * (1 - path)
-    return jnp.where(probable, uncertainty[..., 0] - uncertainty[..., -1], jnp.nan)
+    xp = namespace(path)
+    return xp.where(probable, uncertainty[..., 0] - uncertainty[..., -1], xp.nan)
 
 
-def _gain(path: Array, target: Array) -> Array:
+def _gain(path: Any, target: Any) -> Any:
     """Squared error of the first forecast less that of the last, without cancellation of large offsets."""
     first, last = path[..., 0] - target, path[..., -1] - target
     return (first - last) * (first + last)
 
 
-def _checked(metric: str, path: Array) -> Array:
-    path = jnp.asarray(path)
+def _checked(metric: str, path: Any) -> Any:
     if path.ndim == 0 or path.shape[-1] < 2:
         raise ValueError(
             f"{metric} expected at least 2 forecasts of each target on the last axis, got shape "
@@ -130,7 +138,7 @@ def _checked(metric: str, path: Array) -> Array:
     return path
 
 
-def _with_target(metric: str, path: Array, target: Array, observed: Array | None):
+def _with_target(metric: str, path: Any, target: Any, observed: Any):
     path = _checked(metric, path)
     target, observed = checked_observed(metric, target, observed)
     if path.shape[:-1] != target.shape:

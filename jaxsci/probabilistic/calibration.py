@@ -6,20 +6,23 @@ Reference: Gneiting, Balabdaoui, Raftery, Probabilistic forecasts, calibration a
 J. R. Statist. Soc. B 69 (2007) 243, doi:10.1111/j.1467-9868.2007.00587.x.
 """
 
-import jax.numpy as jnp
+from typing import Any
+
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import ndtri
-from jaxtyping import Array, Float
+from jaxtyping import Float
+from scipy.special import ndtri
 
-from .marginal import mean_and_scale
+from .._arrays import numbers
+from .._numeric import AnyArray, namespace, numeric
+from .marginal import moments
 
 
 def calibration(
     distribution: dist.Distribution,
-    target: Float[Array, "..."],
+    target: Float[AnyArray, "..."],
     levels: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95),
-) -> Float[Array, " levels"]:
+) -> Float[AnyArray, " levels"]:
     """Share of the points that the central intervals of a Gaussian field cover.
 
     Args:
@@ -33,18 +36,23 @@ def calibration(
     Raises:
         ValueError: shapes that differ, or levels outside (0, 1).
     """
-    if not all(0 < level < 1 for level in levels):
+    known = np.asarray(numbers("calibration", "levels", levels))
+    if known.ndim != 1 or not ((known > 0) & (known < 1)).all():
         raise ValueError(
             f"calibration expected levels between 0 and 1, got {levels}; write 0.9 for 90 %."
         )
-    mean, scale = mean_and_scale(distribution)
+    return _covered(*moments(distribution, who="calibration"), target, known)
+
+
+@numeric("mean", "scale", "target", who="calibration")
+def _covered(mean: Any, scale: Any, target: Any, levels: np.ndarray) -> Float[AnyArray, " levels"]:
     if target.shape != mean.shape:
         raise ValueError(
             f"calibration expected a target of shape {mean.shape}, that of the prediction, got "
             f"{target.shape}; use jax.vmap for batches."
         )
     # A product instead of a quotient: right where the scale is 0 too.
-    quantiles = ndtri(jnp.asarray(0.5 * (1 + np.asarray(levels)), mean.dtype))
+    quantiles = namespace(mean).asarray(ndtri(0.5 * (1 + levels)), dtype=mean.dtype)
     quantiles = quantiles.reshape(-1, *(1,) * mean.ndim)
-    inside = jnp.abs(target - mean) <= quantiles * scale
+    inside = abs(target - mean) <= quantiles * scale
     return inside.reshape(len(levels), -1).astype(mean.dtype).mean(axis=1)

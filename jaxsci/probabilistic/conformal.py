@@ -17,14 +17,17 @@ for Operator Learning via Conformal Prediction, TMLR 2024, arXiv:2402.01960, for
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from .._arrays import check_finite, floating
+from .._arrays import check_finite
+from .._checks import number
+from .._numeric import AnyArray, namespace, numeric
 
 
 class ConformalBand(eqx.Module):
@@ -41,9 +44,10 @@ class ConformalBand(eqx.Module):
     scaled: bool = eqx.field(static=True)
     field: tuple[int, ...] = eqx.field(static=True)
 
+    @numeric("mean", "scale", who="ConformalBand")
     def __call__(
-        self, mean: ArrayLike, scale: ArrayLike | None = None
-    ) -> tuple[Float[Array, "*field"], Float[Array, "*field"]]:
+        self, mean: Float[AnyArray, "..."], scale: Float[AnyArray, "..."] | None = None
+    ) -> tuple[Float[AnyArray, "*field"], Float[AnyArray, "*field"]]:
         """Lower and upper end of the band of one field.
 
         Args:
@@ -54,27 +58,28 @@ class ConformalBand(eqx.Module):
             ValueError: shapes that are not those of the calibration, a scale too many or too few, or one
                 that is not positive.
         """
-        mean = floating("ConformalBand", mean)
         if (scale is not None) != self.scaled:
             raise ValueError(
                 f"ConformalBand expected {'a scale' if self.scaled else 'no scale'}, as it was calibrated, "
                 f"got {'none' if scale is None else 'one'}; pass what conformal was given."
             )
-        scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
-        if mean.shape != self.field or scale.shape not in ((), self.field):
+        xp = namespace(mean)
+        sigma: Any = xp.ones_like(mean) if scale is None else scale
+        if mean.shape != self.field or sigma.shape not in ((), self.field):
             raise ValueError(
                 f"ConformalBand expected a mean and a scale of the shape that it was calibrated for, "
-                f"{self.field}, got {mean.shape} and {scale.shape}; use jax.vmap for batches."
+                f"{self.field}, got {mean.shape} and {sigma.shape}; use jax.vmap for batches."
             )
-        _check_scale("ConformalBand", scale)
-        half = self.radius.astype(mean.dtype) * scale
+        _check_scale("ConformalBand", sigma)
+        half = xp.asarray(self.radius, dtype=mean.dtype) * sigma
         return mean - half, mean + half
 
 
+@numeric("mean", "target", "scale")
 def conformal(
-    mean: Float[Array, "samples *field"],
-    target: Float[Array, "..."],
-    scale: ArrayLike | None = None,
+    mean: Float[AnyArray, "samples *field"],
+    target: Float[AnyArray, "..."],
+    scale: Float[AnyArray, "..."] | None = None,
     *,
     level: float = 0.9,
     simultaneous: bool = True,
@@ -102,13 +107,13 @@ def conformal(
             positive, numbers that are not finite, or a level or a share out of range. Inside jit, a scale
             that is not positive gives NaN or an infinite band.
     """
-    mean, target = floating("conformal", mean), floating("conformal", target)
-    scaled = scale is not None
-    scale = jnp.ones_like(mean) if scale is None else jnp.asarray(scale, mean.dtype)
-    if mean.ndim < 1 or mean.size == 0 or not mean.shape == target.shape == scale.shape:
+    scaled, xp = scale is not None, namespace(mean)
+    sigma: Any = xp.ones_like(mean) if scale is None else scale
+    level, share = number("conformal", "level", level), number("conformal", "share", share)
+    if mean.ndim < 1 or mean.size == 0 or not mean.shape == target.shape == sigma.shape:
         raise ValueError(
             "conformal expected mean, target and scale of one shape (samples, *field) that holds points, got "
-            f"{mean.shape}, {target.shape} and {scale.shape}; stack the calibration fields in front."
+            f"{mean.shape}, {target.shape} and {sigma.shape}; stack the calibration fields in front."
         )
     if not 0 < level < 1 or not 0 < share <= 1:
         raise ValueError(
@@ -129,17 +134,17 @@ def conformal(
             f"conformal expected at least {least} calibration fields for level={level}, got {n}; give more "
             "of them, or ask for a lower level."
         )
-    for name, array in (("mean", mean), ("target", target), ("scale", scale)):
+    for name, array in (("mean", mean), ("target", target), ("scale", sigma)):
         check_finite("conformal", name, array)
-    _check_scale("conformal", scale)
-    scores = jnp.abs(target - mean) / scale
+    _check_scale("conformal", sigma)
+    scores = abs(target - mean) / sigma
     if simultaneous:
-        scores = jnp.sort(scores.reshape(n, -1), axis=1)
+        scores = xp.sort(scores.reshape(n, -1), axis=1)
         scores = scores[:, math.ceil(round(share * scores.shape[1], 9)) - 1]
-    return ConformalBand(jnp.sort(scores, axis=0)[rank - 1], scaled, mean.shape[1:])
+    return ConformalBand(jnp.asarray(xp.sort(scores, axis=0)[rank - 1]), scaled, mean.shape[1:])
 
 
-def _check_scale(who: str, scale: Array) -> None:
+def _check_scale(who: str, scale: Any) -> None:
     if not isinstance(scale, Tracer) and not (np.asarray(scale) > 0).all():
         raise ValueError(
             f"{who} expected positive scales, got {np.asarray(scale).min()}; give a floor to cells that "

@@ -3,10 +3,17 @@
 Point-wise scores (log-likelihood, CRPS, coverage) need no more of a Gaussian field than this.
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions.batch_util import promote_batch_shape
+
+from .._arrays import numbers
+from .._numeric import AnyArray
 
 
 def mean_and_scale(
@@ -21,19 +28,48 @@ def mean_and_scale(
     Returns:
         Mean and scale. The scale is 0 where the variance is, as at nodes that a constraint fixes,
         and NaN where the variance is negative or NaN.
+
+    Raises:
+        TypeError: what is no distribution.
     """
+    mean, scale = moments(distribution, who="mean_and_scale")
+    return jnp.asarray(mean), jnp.asarray(scale)
+
+
+def moments(
+    distribution: dist.Distribution, *, who: str
+) -> tuple[Float[AnyArray, "*field"], Float[AnyArray, "*field"]]:
+    """The same; for a `Normal` of NumPy's arrays, NumPy's in their precision.
+
+    Args:
+        distribution: as above.
+        who: the name in messages.
+    """
+    check_distribution(who, distribution)
     if isinstance(distribution, dist.Normal):
         # Not `mean` and `variance`: after `jax.vmap` the batch shape that numpyro broadcasts to is
         # still that of one sample, and √(σ²) would lose scales whose square underflows.
-        mean, scale = jnp.asarray(distribution.loc), jnp.asarray(distribution.scale)
-        shape = jnp.broadcast_shapes(mean.shape, scale.shape)
-        return jnp.broadcast_to(mean, shape), jnp.broadcast_to(scale, shape)
+        mean = numbers(who, "loc", distribution.loc)
+        scale = numbers(who, "scale", distribution.scale)
+        ours = isinstance(mean, jax.Array) or isinstance(scale, jax.Array)
+        shape = np.broadcast_shapes(mean.shape, scale.shape)
+        spread = (jnp if ours else np).broadcast_to
+        return spread(mean, shape), spread(scale, shape)
     distribution = promoted(distribution)
     mean = jnp.asarray(distribution.mean)
     variance = jnp.broadcast_to(jnp.asarray(distribution.variance), mean.shape)
     # The inner `where` keeps the derivative of the root finite at a variance of 0.
     zero = variance == 0
     return mean, jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, variance)))
+
+
+def check_distribution(who: str, distribution: Any) -> None:
+    """Refuse what is no distribution, such as the mean of one."""
+    if not isinstance(distribution, dist.Distribution):
+        raise TypeError(
+            f"{who} expected a distribution of numpyro, got {type(distribution).__name__}; make one, as in "
+            "dist.Normal(mean, scale)."
+        )
 
 
 def promoted(distribution: dist.Distribution) -> dist.Distribution:

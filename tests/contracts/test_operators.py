@@ -73,7 +73,7 @@ OPERATORS = {
     "FNO 2-D": (fno(3, 4), fields(8, 10)),
     "FNO 3-D": (fno(2, 2, 2), fields(6, 5, 4)),
     "BOON Dirichlet": (BoundaryCorrectedFNO(fno(4), DirichletEnds()), ends(16)),
-    "BOON Neumann": (BoundaryCorrectedFNO(fno(4), NeumannEnds()), ends(16)),
+    "BOON Neumann": (BoundaryCorrectedFNO(fno(4), NeumannEnds(1.0)), ends(16)),
     "BOON periodic": (BoundaryCorrectedFNO(fno(4), PeriodicEnds()), fields(16)),
     "BOON in time": (BoundaryCorrectedFNO(fno(2, 3), DirichletEnds()), ends(5, 16)),
     "LNO": (

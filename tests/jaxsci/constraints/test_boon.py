@@ -168,7 +168,7 @@ def test_boundary_error_of_the_whole_operator(dtype, x64):
     assert ends.error(out, values) <= 1000 * jnp.finfo(dtype).eps * jnp.abs(out).max()
 
 
-@pytest.mark.parametrize("ends", [DirichletEnds(), NeumannEnds()])
+@pytest.mark.parametrize("ends", [DirichletEnds(), NeumannEnds(1.0)])
 def test_values_of_each_output_channel(ends, x64, key):
     fno = FNO(in_channels=1, out_channels=2, width=5, modes=(6,), depth=2, key=key)
     model = eqx.filter_jit(BoundaryCorrectedFNO(jax.tree.map(lambda w: w.astype(float), fno), ends))
@@ -219,7 +219,7 @@ def test_neumann_stencil_is_third_order(x64):
 @pytest.mark.slow
 def test_gradients_reach_every_weight(key):
     fno = FNO(in_channels=1, out_channels=1, width=6, modes=(5,), depth=2, key=key)
-    model = BoundaryCorrectedFNO(fno=fno, ends=NeumannEnds())
+    model = BoundaryCorrectedFNO(fno=fno, ends=NeumannEnds(1.0))
     x = jax.random.normal(key, (4, 1, 24))
     values = jnp.ones((4, 2))
     grad = jax.grad(lambda m: jnp.mean(jax.vmap(m)(x, values) ** 2))(model)
@@ -230,11 +230,11 @@ def test_bad_input_is_refused(key):
     with pytest.raises(ValueError, match="two end values with shape"):
         DirichletEnds().enforce(jnp.ones((1, 9)), jnp.ones(3))
     with pytest.raises(ValueError, match="expected the derivatives"):
-        NeumannEnds().enforce(jnp.ones((1, 9)), None)
+        NeumannEnds(1.0).enforce(jnp.ones((1, 9)), None)
     with pytest.raises(ValueError, match="values=None"):
         PeriodicEnds().enforce(jnp.ones((1, 9)), jnp.ones(2))
     with pytest.raises(ValueError, match="at least 8 nodes"):
-        NeumannEnds().enforce(jnp.ones((1, 7)), jnp.ones(2))
+        NeumannEnds(1.0).enforce(jnp.ones((1, 7)), jnp.ones(2))
     with pytest.raises(ValueError, match=r"shape \(2,\) or \(1, 2\)"):
         DirichletEnds().enforce(jnp.ones((1, 9)), jnp.ones((3, 2)))
     one_mode = SpectralConv(in_channels=2, out_channels=2, modes=(1,), key=key)

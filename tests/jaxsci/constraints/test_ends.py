@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsci.constraints import DirichletEnds, MixedEnds, NeumannEnds, PeriodicEnds, RobinEnds
+from jaxsci.constraints import (
+    DirichletEnds,
+    MixedEnds,
+    NeumannEnds,
+    PeriodicEnds,
+    RobinEnds,
+    Sides,
+)
+from solvers import Grid
 
 
 @pytest.fixture
@@ -27,8 +35,8 @@ VALUES = [
         DirichletEnds(),
         NeumannEnds(length=2.0),
         RobinEnds(2.0, (-0.5, 0.5), length=2.0),
-        MixedEnds(DirichletEnds(), RobinEnds(1.0, 0.1)),
-        MixedEnds(NeumannEnds(), DirichletEnds()),
+        MixedEnds(DirichletEnds(), RobinEnds(1.0, 0.1, 1.0)),
+        MixedEnds(NeumannEnds(1.0), DirichletEnds()),
     ],
     ids=lambda ends: type(ends).__name__,
 )
@@ -98,16 +106,55 @@ def test_bad_input_is_refused(u):
     with pytest.raises(ValueError, match="spacing 1; check the sign of b"):
         RobinEnds(11 / 6, 1.0, length=19.0).enforce(u, VALUES[0])
     with pytest.raises(ValueError, match="one of them not zero at each end"):
-        RobinEnds((1.0, 0.0), 0.0)
+        RobinEnds((1.0, 0.0), 0.0, 1.0)
     with pytest.raises(ValueError, match="finite factors"):
-        RobinEnds(jnp.nan, 1.0)
+        RobinEnds(jnp.nan, 1.0, 1.0)
     with pytest.raises(TypeError, match="a number or a pair"):
-        RobinEnds("cold", 1.0)  # pyright: ignore[reportArgumentType]
+        RobinEnds("cold", 1.0, 1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="positive, finite length"):
         RobinEnds(1.0, 1.0, length=-1.0)
     with pytest.raises(ValueError, match="at least 8 nodes, got 7"):
-        MixedEnds(DirichletEnds(), RobinEnds(1.0, 1.0)).enforce(u[..., :7], VALUES[0])
+        MixedEnds(DirichletEnds(), RobinEnds(1.0, 1.0, 1.0)).enforce(u[..., :7], VALUES[0])
     with pytest.raises(ValueError, match=r"\(2,\) or \(3, 2\) or \(2, 3, 2\), got \(2, 2\)"):
         DirichletEnds().enforce(u, jnp.ones((2, 2)))
     with pytest.raises(TypeError, match="a circle has no end of its own"):
         MixedEnds(DirichletEnds(), PeriodicEnds())
+
+
+def test_a_slope_needs_the_length_of_the_axis():
+    """A line of slope 1 on [0, 2] stays as it is."""
+    grid = Grid.uniform(0.0, 2.0, 20)
+    line = np.asarray(grid.axes[0])[None]
+    for length in (2.0, grid):
+        for ends in (NeumannEnds(length), RobinEnds(0.0, 1.0, length)):
+            moved = ends.enforce(line, np.ones(2))
+            assert moved.dtype == np.float64  # NumPy's in its own precision
+            np.testing.assert_allclose(moved, line, atol=1e-14)
+            single = ends.enforce(jnp.asarray(line, jnp.float32), jnp.ones(2))
+            np.testing.assert_allclose(single, line, atol=1e-6)
+    for build in (NeumannEnds, lambda: RobinEnds(1.0, 1.0)):  # pyright: ignore[reportCallIssue]
+        with pytest.raises(TypeError, match="length"):
+            build()  # pyright: ignore[reportCallIssue]
+    for grid in (Grid([0.0, 1.0, 3.0]), Grid.uniform((0, 0), (1, 1), (4, 4))):
+        with pytest.raises(ValueError, match="NeumannEnds expected a uniform grid of one axis"):
+            NeumannEnds(grid)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        DirichletEnds(),
+        NeumannEnds(1.0),
+        RobinEnds(1.0, (-0.1, 0.1), 1.0),
+        MixedEnds(DirichletEnds(), NeumannEnds(1.0)),
+        Sides(DirichletEnds(), None),
+    ],
+    ids=lambda ends: type(ends).__name__,
+)
+def test_values_that_are_not_finite_are_refused(ends, bad, unchecked):
+    u, values = np.ones((1, 12, 12)), np.array([0.0, bad])
+    values = (values, None) if isinstance(ends, Sides) else values
+    for method in (ends.enforce, ends.error):
+        with pytest.raises(ValueError, match=r"Ends expected finite values, got (nan|inf) at"):
+            method(u, values)

@@ -45,16 +45,17 @@ def test_four_dirichlet_sides_have_their_own_values(u):
         (Sides(DirichletEnds(), DirichletEnds()), (True, True), 0),
         (Sides(DirichletEnds(), PeriodicEnds()), (True, False), 0),
         (Sides(PeriodicEnds(), PeriodicEnds()), (False, False), 0),
-        (Sides(NeumannEnds(), PeriodicEnds()), (True, False), 1e-12),
-        (Sides(NeumannEnds(), RobinEnds(1.0, (-0.2, 0.2))), (True, True), 1e-12),
+        (Sides(NeumannEnds(1.0), PeriodicEnds()), (True, False), 1e-12),
+        (Sides(NeumannEnds(1.0), RobinEnds(1.0, (-0.2, 0.2), 1.0)), (True, True), 1e-12),
         (
             Sides(
-                MixedEnds(DirichletEnds(), NeumannEnds()), MixedEnds(NeumannEnds(), DirichletEnds())
+                MixedEnds(DirichletEnds(), NeumannEnds(1.0)),
+                MixedEnds(NeumannEnds(1.0), DirichletEnds()),
             ),
             (True, True),
             1e-12,
         ),
-        (Sides(None, NeumannEnds()), (False, True), 1e-12),
+        (Sides(None, NeumannEnds(1.0)), (False, True), 1e-12),
     ],
 )
 def test_conditions_hold_and_enforcing_twice_is_enforcing_once(sides, prescribed, tolerance, u):
@@ -77,13 +78,13 @@ def test_conditions_hold_and_enforcing_twice_is_enforcing_once(sides, prescribed
 
 def test_a_value_wins_the_corner_over_a_slope_and_a_slope_over_a_circle(u):
     along_x, along_y = values(NY, NX)
-    out = Sides(DirichletEnds(), NeumannEnds()).enforce(u, (along_x, along_y))
+    out = Sides(DirichletEnds(), NeumannEnds(1.0)).enforce(u, (along_x, along_y))
     np.testing.assert_array_equal(out[0, 0], along_x[:, 0])
     np.testing.assert_array_equal(out[0, -1], along_x[:, 1])
-    sides = Sides(NeumannEnds(), PeriodicEnds())
+    sides = Sides(NeumannEnds(1.0), PeriodicEnds())
     out = sides.enforce(u, (along_x, None))
     # The slopes along x hold on all nodes of the side, corners included.
-    alone = NeumannEnds().error(jnp.swapaxes(out, 1, 2), along_x)
+    alone = NeumannEnds(1.0).error(jnp.swapaxes(out, 1, 2), along_x)
     assert alone < 1e-12  # as above
     assert sides.error(out, (along_x, None)) < 1e-12
 

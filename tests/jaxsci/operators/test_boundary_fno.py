@@ -46,14 +46,14 @@ def sine(*shape):
 
 
 NT, NX, NY = 6, 9, 10
-ROBIN = RobinEnds(1.0, (-0.2, 0.2))
+ROBIN = RobinEnds(1.0, (-0.2, 0.2), 1.0)
 
 # name: operator, condition, space, values (made when double precision is on)
 CASES = {
     "time, Dirichlet": (fno(2, 3), DirichletEnds(), (NT, NX), lambda: sine(NT, 2)),
     "time, Robin and Neumann": (
         fno(2, 3, out_channels=2),
-        MixedEnds(ROBIN, NeumannEnds()),
+        MixedEnds(ROBIN, NeumannEnds(1.0)),
         (NT, NX),
         lambda: sine(2, NT, 2),
     ),
@@ -65,7 +65,7 @@ CASES = {
     ),
     "box, periodic and mixed": (
         fno(3, 3),
-        Sides(PeriodicEnds(), MixedEnds(DirichletEnds(), NeumannEnds())),
+        Sides(PeriodicEnds(), MixedEnds(DirichletEnds(), NeumannEnds(1.0))),
         (NX, NY),
         lambda: (None, jnp.array([0.3, -1.7])),
     ),
