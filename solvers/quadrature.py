@@ -76,7 +76,9 @@ def trapezoid_weights(
     return 0.5 * (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0))
 
 
-def latitude_weights(latitudes: ArrayLike | Sequence[float]) -> Float[np.ndarray, "lat 1"]:
+def latitude_weights(
+    latitudes: Float[Array, " lat"] | Float[np.ndarray, " lat"] | Sequence[float],
+) -> Float[np.ndarray, "lat 1"]:
     """Shares of the sphere that belong to each latitude of a regular grid, w_j ∝ sin φ_{j+½} − sin φ_{j−½}.
 
     The bands end halfway between neighbours, and at the poles; so a latitude at a pole has its cap, where
