@@ -135,7 +135,7 @@ def test_a_slope_needs_the_length_of_the_axis():
     for build in (NeumannEnds, lambda: RobinEnds(1.0, 1.0)):  # pyright: ignore[reportCallIssue]
         with pytest.raises(TypeError, match="length"):
             build()  # pyright: ignore[reportCallIssue]
-    for grid in (Grid([0.0, 1.0, 3.0]), Grid.uniform((0, 0), (1, 1), (4, 4))):
+    for grid in (Grid([0.0, 1.0, 3.0]), Grid.uniform((0.0, 0.0), (1.0, 1.0), (4, 4))):
         with pytest.raises(ValueError, match="NeumannEnds expected a uniform grid of one axis"):
             NeumannEnds(grid)
 

@@ -80,7 +80,7 @@ def test_weights_that_do_not_fit_are_refused(weights, unchecked):
 
 
 @pytest.mark.parametrize("phi", [[0.0], [0, 0, 1], [-91, 0, 91], [[0.0, 1.0]], [0, np.nan]])
-def test_latitudes_that_are_none_are_refused(phi):
+def test_latitudes_that_are_none_are_refused(phi, unchecked):
     with pytest.raises(ValueError, match="latitude_weights expected at least 2 latitudes"):
         latitude_weights(np.asarray(phi))
 
