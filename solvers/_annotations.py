@@ -26,8 +26,9 @@ _KINDS = {
     "int": "bui",
     "uint": "bui",
     "bool": "bui",
+    "prng": "k",
 }
-_NAMES = {"buif": "real numbers", "buifc": "numbers", "bui": "whole numbers", "": "random keys"}
+_NAMES = {"buif": "real numbers", "buifc": "numbers", "bui": "whole numbers", "k": "random keys"}
 _NUMBERS = {
     float: ("a number", "give a float", "buif"),
     int: ("a whole number", "give an int", "bui"),
@@ -128,7 +129,7 @@ def _as_array(value: Any) -> Any:
 
 def _kind(dtype: Any) -> str:
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return ""
+        return "k"
     return "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
 
 
@@ -138,7 +139,7 @@ def _kinds(annotation: Any) -> str | None:
         return None
     stems = {re.split(r"[\d_]", name)[0] for name in annotation.dtypes}
     letters = {letter for stem in stems for letter in _KINDS.get(stem, "")}
-    return "".join(letter for letter in "buifc" if letter in letters)
+    return "".join(letter for letter in "buifck" if letter in letters)
 
 
 def _axes(annotation: Any, value: Any, sizes: dict[str, Any], expected: str) -> Misfit | None:
@@ -185,7 +186,7 @@ def _plain_array(annotation: Any, value: Any, sizes: dict[str, Any], strict: boo
 def _number(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     expected, remedy, kinds = _NUMBERS[annotation]
     if _is_array(value):
-        fits = (_kind(value.dtype) or "O") in kinds and not (strict and np.ndim(value))
+        fits = _kind(value.dtype) in kinds and not (strict and np.ndim(value))
     elif annotation is int:
         fits = hasattr(type(value), "__index__") and not (
             strict and abs(operator.index(value)) >= 2**63

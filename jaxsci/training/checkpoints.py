@@ -28,12 +28,12 @@ class Checkpoints:
         self.keep = keep
         self.folder.mkdir(parents=True, exist_ok=True)
         for entry in self.folder.iterdir():
-            if entry.stem.isdigit() and entry.suffix in (DELETED, UNFINISHED):
+            if _is_step(entry.stem) and entry.suffix in (DELETED, UNFINISHED):
                 shutil.rmtree(entry)
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, oldest first."""
-        return sorted(int(entry.name) for entry in self.folder.iterdir() if entry.name.isdigit())
+        return sorted(int(entry.name) for entry in self.folder.iterdir() if _is_step(entry.name))
 
     def path(self, step: int) -> Path:
         """Folder of the checkpoint of `step`."""
@@ -59,3 +59,8 @@ class Checkpoints:
         return read_tree(
             self.path(step), like, remedy=f"delete the folder {self.path(step)} to {then}"
         )
+
+
+def _is_step(name: str) -> bool:
+    """Whether a folder is called as `Checkpoints` calls it: not "007", not "²", which is a digit too."""
+    return name.isascii() and name.isdecimal() and name == str(int(name))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
@@ -32,14 +33,22 @@ class DivergedError(FloatingPointError):
 def diverged(
     state: TrainState, batch: PyTree, values: dict[str, float], checkpoint: Path | None
 ) -> DivergedError:
-    """Build the error for a step whose `values` are not all finite, looking first at its batch."""
+    """Build the error for a step whose `values` are not all finite, looking at its batch and the model."""
     what = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not bool(jnp.all(jnp.isfinite(leaf))):
-            name = jax.tree_util.keystr(path) or "batch"
-            what += f" from non-finite training data in leaf {name} of its batch"
-            remedy = "remove or repair those examples"
-            break
+    if (name := _not_finite(batch)) is not None:
+        what += f" from non-finite training data in leaf {name or 'batch'} of its batch"
+        remedy = "remove or repair those examples"
+    elif (name := _not_finite(eqx.filter(state.model, eqx.is_inexact_array))) is not None:
+        what += f" from weights that are not finite in leaf {name or 'model'} of the model"
+        remedy = "build the model again, or repair what its weights were read from"
     else:
         remedy = "lower the learning rate, clip the gradient, or warm up for longer"
     return DivergedError(what, remedy, state=state, checkpoint=checkpoint)
+
+
+def _not_finite(tree: PyTree) -> str | None:
+    """Name the first leaf that holds NaN or infinity."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not bool(jnp.all(jnp.isfinite(leaf))):
+            return jax.tree_util.keystr(path)
+    return None

@@ -8,12 +8,12 @@ for bit on the same devices, where an uninterrupted one does.
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import optax
 from jaxtyping import Array, PyTree
 
@@ -22,12 +22,13 @@ from jaxsci.training.best import Best
 from jaxsci.training.checkpoints import Checkpoints
 from jaxsci.training.dispatch import Dispatched, make_dispatch
 from jaxsci.training.divergence import DivergedError, diverged
+from jaxsci.training.fingerprint import fingerprint
 from jaxsci.training.progress import Report, report_progress
 from jaxsci.training.records import Record, Records
+from jaxsci.training.resume import Run, Saver, refuse_old_records
 from jaxsci.training.sources import Source
 from jaxsci.training.state import TrainState, init_state
 from jaxsci.training.step import LossFn, make_train_step
-from jaxsci.training.store import CheckpointError
 
 # Seconds a dispatch should take at most: short enough for a lively bar and a prompt Ctrl-C.
 _DISPATCH_SECONDS = 1.0
@@ -51,15 +52,6 @@ class FitResult:
     best_value: float | None
     history: list[Record]
     status: Literal["finished", "stopped_early"]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a checkpoint holds: training state, validation so far, seconds spent."""
-
-    state: TrainState
-    best: Best
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,6 +109,7 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1000,
     keep: int = 3,
+    on_change: Literal["refuse", "continue"] = "refuse",
     metrics_path: str | Path | None = None,
     log_every: int = 10,
     progress: bool = True,
@@ -124,11 +117,10 @@ def fit(
 ) -> FitResult:
     """Train `model` for `steps` updates, resuming from `checkpoint` if there is one.
 
-    A checkpoint is compared with the key, and with the leaves of the model and of the optimiser's state
-    and the options of the model: other ones are refused, and so is a run that begins or ceases to
-    validate or to average its parameters. What functions hide cannot be compared: a run that resumes
-    with another learning rate, loss, data or kind of validation goes on with the new ones. Give such a
-    run a folder of its own.
+    A checkpoint belongs to one run: another key, model, optimiser (its learning rate too), other data and
+    a run that begins or ceases to validate or to average its parameters are refused. What the code of a
+    loss or of a source of generated batches does cannot be compared; where its source has changed, a
+    warning says so. A run whose steps are all done is returned as it is, with a warning.
 
     Args:
         model: the operator; its inexact arrays are trained.
@@ -148,6 +140,7 @@ def fit(
         checkpoint: folder of the checkpoints, or None. The last step is checkpointed too.
         checkpoint_every: steps between checkpoints.
         keep: newest checkpoints to keep; the best model is part of each.
+        on_change: "continue" goes on from a checkpoint whose data, optimiser or options were others.
         metrics_path: JSONL file of the metrics, or None.
         log_every: steps between records.
         progress: report to stderr.
@@ -158,7 +151,7 @@ def fit(
 
     Raises:
         DivergedError: at the first loss, gradient, update or validation that is not finite.
-        CheckpointError: for a checkpoint that is damaged, or of another model or key.
+        CheckpointError: for a checkpoint that is damaged or of another run.
         ValueError: for options out of range.
         TypeError: for a source, optimiser or key that is none.
         FileExistsError: for a metrics file without the checkpoints it could be resumed with.
@@ -186,16 +179,27 @@ def fit(
     state = init_state(model, optimizer, ema=ema_decay is not None)
     best = Best.start(None if validate is None else state.inference_model)
     if checkpoint is None or not Path(checkpoint).exists():
-        _refuse_old_records(metrics_path)
-    checkpoints = None if checkpoint is None else Checkpoints(checkpoint, keep=keep)
-    run = _resume(_Run(state, best), checkpoints, key, options.steps)
+        refuse_old_records(metrics_path)
+    saver = None
+    run = Run(state, best)
+    if checkpoint is not None:
+        decides = {"micro_batches": micro_batches, "ema_decay": ema_decay}
+        decided = fingerprint(source, optimizer, loss_fn, **decides)
+        saver = Saver(Checkpoints(checkpoint, keep=keep), key, decided, on_change == "refuse")
+        run = saver.resume(run, options.steps)
+        if options.steps == int(run.state.step) or options.stops_early(run.best):
+            done = int(run.state.step)
+            warnings.warn(
+                f"fit found a finished run of {done} steps in {checkpoint}; nothing was trained.",
+                stacklevel=3,
+            )
     records = Records(metrics_path, step=int(run.state.step))
     capacity = min(options.steps, options.steps_per_dispatch)
     dispatch = make_dispatch(train_step, run.state, source, key, capacity)
     with report_progress(
         options.steps, start=int(run.state.step), enabled=progress, label=label
     ) as report:
-        run = _train(run, dispatch, source, checkpoints, records, key, options, report)
+        run = _train(run, dispatch, source, saver, records, options, report)
     return FitResult(
         state=run.state,
         best_model=run.state.inference_model if validate is None else run.best.model,
@@ -206,15 +210,14 @@ def fit(
 
 
 def _train(
-    run: _Run,
+    run: Run,
     dispatch: Callable[[TrainState, int], Dispatched],
     source: Source,
-    checkpoints: Checkpoints | None,
+    saver: Saver | None,
     records: Records,
-    key: Array,
     options: _Options,
     report: Report,
-) -> _Run:
+) -> Run:
     step, started, chunk = int(run.state.step), time.monotonic() - run.seconds, 1
     while step < options.steps and not options.stops_early(run.best):
         began = time.monotonic()
@@ -225,17 +228,17 @@ def _train(
             # The last steps before it are those that tell why.
             records.extend(logged)
             batch = source.batch(done.state.position)
-            raise diverged(done.state, batch, done.bad, _latest(checkpoints))
+            raise diverged(done.state, batch, done.bad, saver.latest() if saver else None)
         seconds_per_step = (time.monotonic() - began) / done.taken
         chunk = max(1, min(options.steps_per_dispatch, int(_DISPATCH_SECONDS / seconds_per_step)))
         step += done.taken
         try:
-            run, logged = _judge(run, logged, checkpoints, options)
+            run, logged = _judge(run, logged, saver, options)
         finally:
             records.extend(logged)
         ends = options.stops_early(run.best)
-        if checkpoints and (ends or options.due(step, options.checkpoint_every)):
-            _save(run, checkpoints, key)
+        if saver and (ends or options.due(step, options.checkpoint_every)):
+            saver.save(run)
         report(step, float(done.metrics["loss"][-1]))
     return run
 
@@ -253,8 +256,8 @@ def _log(done: Dispatched, step: int, seconds: float, options: _Options) -> list
 
 
 def _judge(
-    run: _Run, records: list[Record], checkpoints: Checkpoints | None, options: _Options
-) -> tuple[_Run, list[Record]]:
+    run: Run, records: list[Record], saver: Saver | None, options: _Options
+) -> tuple[Run, list[Record]]:
     """Validate if it is time, and add the scores to the record of the step."""
     step = int(run.state.step)
     if options.validate is None or not options.due(step, options.validate_every):
@@ -271,58 +274,10 @@ def _judge(
             f"a validation with {options.monitor}={scores[options.monitor]:g}",
             "lower the learning rate, or check the validation data",
             state=run.state,
-            checkpoint=_latest(checkpoints),
+            checkpoint=saver.latest() if saver else None,
         )
     best = run.best.judge(model, scores[options.monitor], step)
     named = {f"val_{name}": value for name, value in scores.items()}
     if not records or records[-1]["step"] != step:
         records = [*records, {"step": step, "wall_time": round(run.seconds, 3)}]
     return replace(run, best=best), [*records[:-1], records[-1] | named]
-
-
-def _latest(checkpoints: Checkpoints | None) -> Path | None:
-    if checkpoints is None or not checkpoints.steps():
-        return None
-    return checkpoints.path(checkpoints.steps()[-1])
-
-
-def _save(run: _Run, checkpoints: Checkpoints, key: Array) -> None:
-    best = run.best
-    record = {
-        "key": jax.random.key_data(key).tolist(),
-        "seconds": run.seconds,
-        "best_value": best.value if math.isfinite(best.value) else None,
-        "best_step": best.step,
-        "stale": best.stale,
-    }
-    checkpoints.save(int(run.state.step), {"state": run.state, "best": best.model}, record)
-
-
-def _resume(fresh: _Run, checkpoints: Checkpoints | None, key: Array, steps: int) -> _Run:
-    """Return the run of the newest checkpoint, or the fresh one if there is none."""
-    if checkpoints is None or not checkpoints.steps():
-        return fresh
-    newest = checkpoints.steps()[-1]
-    like = {"state": fresh.state, "best": fresh.best.model}
-    tree, record = checkpoints.restore(newest, like)
-    if record["key"] != jax.random.key_data(key).tolist():
-        raise CheckpointError(
-            f"Checkpoint {checkpoints.path(newest)} expected the random key it was trained with, "
-            "got another; pass that key, or use another folder for another seed."
-        )
-    if newest > steps:
-        raise CheckpointError(
-            f"Checkpoint {checkpoints.path(newest)} expected a run of at least {newest} steps, got "
-            f"steps={steps}; train for longer, or use another folder."
-        )
-    value = math.inf if record["best_value"] is None else record["best_value"]
-    best = Best(tree["best"], value, record["best_step"], record["stale"])
-    return _Run(tree["state"], best, record["seconds"])
-
-
-def _refuse_old_records(metrics_path: str | Path | None) -> None:
-    if metrics_path is not None and Path(metrics_path).exists():
-        raise FileExistsError(
-            f"fit expected a new metrics file where there is no checkpoint folder, got "
-            f"{metrics_path}, which exists; remove it, or give a checkpoint folder to resume from."
-        )

@@ -42,8 +42,8 @@ class ArraySource(eqx.Module):
         key: fixes all shuffles.
 
     Raises:
-        ValueError: for leading axes that disagree, an empty set, a batch size below one, or
-            floating-point data that are not finite.
+        ValueError: for leading axes that disagree, an empty set, a batch size below one,
+            floating-point data that are not finite, or arrays cut over devices.
     """
 
     arrays: PyTree[Array]
@@ -54,6 +54,7 @@ class ArraySource(eqx.Module):
         # Converted first: a large float64 may become infinite in float32.
         self.arrays = jax.tree.map(jnp.asarray, arrays)
         _check_examples(self.arrays, "ArraySource")
+        _check_placed(self.arrays, "ArraySource")
         check_key("ArraySource", key)
         self.batch_size = whole("ArraySource", "batch_size", batch_size)
         self.key = key
@@ -92,6 +93,7 @@ class GeneratedSource(eqx.Module):
     key: Array
 
     def __init__(self, fn: Callable[[Array], Any], *, key: Array):
+        check_key("GeneratedSource", key)
         self.fn = fn
         self.key = key
 
@@ -149,6 +151,18 @@ def _padded(arrays: PyTree, order: np.ndarray, batch_size: int) -> Iterator[tupl
         index = np.take(order, np.arange(start, start + batch_size), mode="wrap")
         weights = np.where(np.arange(batch_size) < real, batch_size / real, 0.0)
         yield jax.tree.map(lambda array, i=index: array[i], arrays), weights.astype(np.float32)
+
+
+def _check_placed(arrays: PyTree, caller: str) -> None:
+    """Refuse arrays that are cut over devices: batches, drawn by index, would not be."""
+    for array in jax.tree.leaves(arrays):
+        known = isinstance(array, jax.Array) and not isinstance(array, Tracer)
+        if known and not array.sharding.is_fully_replicated:
+            raise ValueError(
+                f"{caller} expected arrays that are whole on their devices, got one cut as "
+                f"{array.sharding}; gather it with jax.device_get, and cut each batch in a step of "
+                "your own."
+            )
 
 
 def _check_examples(arrays: PyTree, who: str) -> int:

@@ -17,8 +17,9 @@ class TrainState(eqx.Module):
 
     Attributes:
         model: the operator being trained; its inexact arrays are the parameters.
-        opt_state: state of the optax transformation.
-        ema: exponential moving average of the parameters, shaped as `model`, or None.
+        opt_state: state of the optax transformation, in float32 at least.
+        ema: exponential moving average of the parameters, shaped as `model`, in float32 at least: in half
+            precision an average of decay 0.999 would not move. Or None.
         step: number of updates applied; the random key of a step is ``fold_in(key, step)``.
         position: index of the next batch of the data source. It advances with `step`, and is kept
             apart so that the data can start over while schedules and keys go on.
@@ -32,8 +33,12 @@ class TrainState(eqx.Module):
 
     @property
     def inference_model(self) -> PyTree:
-        """The model to evaluate: the moving average where there is one."""
-        return self.model if self.ema is None else self.ema
+        """The model to evaluate: the moving average where there is one, in the precision of the model."""
+        if self.ema is None:
+            return self.model
+        return jax.tree.map(
+            lambda x, m: x.astype(m.dtype) if eqx.is_inexact_array(x) else x, self.ema, self.model
+        )
 
 
 def init_state(
@@ -50,11 +55,23 @@ def init_state(
     """
     return TrainState(
         model=copy_arrays(model),
-        opt_state=copy_arrays(optimizer.init(eqx.filter(model, eqx.is_inexact_array))),
-        ema=copy_arrays(model) if ema else None,
+        opt_state=copy_arrays(
+            optimizer.init(at_least_single(eqx.filter(model, eqx.is_inexact_array)))
+        ),
+        ema=copy_arrays(at_least_single(model)) if ema else None,
         step=jnp.zeros((), jnp.int32),
         position=jnp.zeros((), jnp.int32),
     )
+
+
+def at_least_single(tree: PyTree) -> PyTree:
+    """Bring arrays in half precision to float32, in which sums and averages are kept."""
+
+    def widen(leaf):
+        half = eqx.is_inexact_array(leaf) and leaf.dtype.itemsize < 4
+        return leaf.astype(jnp.float32) if half else leaf
+
+    return jax.tree.map(widen, tree)
 
 
 def copy_arrays(tree: PyTree) -> PyTree:

@@ -7,6 +7,9 @@ For a loss that is a mean over the batch, the gradient of the whole is the mean 
 
 so the pieces can be as small as the cache or the memory wants: on a CPU the traffic between unfused
 operations dominates, and pieces that fit the cache are faster than the whole batch at once.
+
+Whatever is added up over pieces or steps, gradients, moments of the optimiser and averages, is kept in
+float32 at least; in half precision a sum of ones stops at 256.
 """
 
 from collections.abc import Callable
@@ -19,7 +22,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from jaxsci._checks import whole
-from jaxsci.training.state import TrainState
+from jaxsci.training.state import TrainState, at_least_single
 
 Scalar = Float[Array, ""]
 Metrics = dict[str, Scalar]
@@ -81,10 +84,12 @@ def make_train_step(
         key = jax.random.fold_in(jax.random.fold_in(key, _STEPS), state.step)
         (loss, metrics), grads = _accumulate(value_and_grad, state.model, batch, key, micro_batches)
         params, rest = eqx.partition(state.model, eqx.is_inexact_array)
+        wide = at_least_single(params)
         # Inside optax a float meets an integer step count, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
-            updates, opt_state = update(grads, state.opt_state, params, value=loss)
-        model = eqx.combine(optax.apply_updates(params, updates), rest)
+            updates, opt_state = update(grads, state.opt_state, wide, value=loss)
+        moved = optax.apply_updates(wide, updates)
+        model = eqx.combine(jax.tree.map(lambda m, p: m.astype(p.dtype), moved, params), rest)
         metrics = metrics | {
             "loss": loss,
             "grad_norm": optax.tree.norm(grads),
@@ -103,15 +108,17 @@ def make_train_step(
 
 
 def _accumulate(value_and_grad, model: PyTree, batch: PyTree, key: Array, pieces: int):
-    """Mean of value and gradient over equal pieces of the batch, in one scan."""
+    """Mean of value and gradient over equal pieces of the batch, in one scan, in float32 at least."""
     if pieces == 1:
-        return value_and_grad(model, batch, jax.random.fold_in(key, 0))
+        return _ascent(value_and_grad(model, batch, jax.random.fold_in(key, 0)))
     batch = _cut(batch, pieces)
     dynamic, static = eqx.partition(model, eqx.is_array)
 
     def piece(i):
         one = jax.tree.map(lambda x: x[i], batch)
-        return value_and_grad(eqx.combine(dynamic, static), one, jax.random.fold_in(key, i))
+        return _ascent(
+            value_and_grad(eqx.combine(dynamic, static), one, jax.random.fold_in(key, i))
+        )
 
     def add(total, i):
         return jax.tree.map(jnp.add, total, piece(i)), None
@@ -121,6 +128,16 @@ def _accumulate(value_and_grad, model: PyTree, batch: PyTree, key: Array, pieces
     )
     total, _ = jax.lax.scan(add, zeros, jnp.arange(pieces, dtype=jnp.int32))
     return jax.tree.map(lambda x: x / pieces, total)
+
+
+def _ascent(value_and_gradient: PyTree) -> PyTree:
+    """Widen to float32, and conjugate: of |w|² JAX gives 2 w̄, and the way up is 2 w."""
+
+    def turn(x):
+        return jnp.conj(x) if jnp.iscomplexobj(x) else x
+
+    value, gradient = at_least_single(value_and_gradient)
+    return value, jax.tree.map(turn, gradient)
 
 
 def _cut(batch: PyTree, pieces: int) -> PyTree:
@@ -191,6 +208,6 @@ def _check_ema(state: TrainState, ema_decay: float | None) -> None:
 
 def _average(ema: PyTree, model: PyTree, decay: float) -> PyTree:
     """Move the average towards the model; leaves that are not parameters follow the model."""
-    params, rest = eqx.partition(model, eqx.is_inexact_array)
+    params, rest = eqx.partition(at_least_single(model), eqx.is_inexact_array)
     old = eqx.filter(ema, eqx.is_inexact_array)
     return eqx.combine(jax.tree.map(lambda e, p: decay * e + (1.0 - decay) * p, old, params), rest)

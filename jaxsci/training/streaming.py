@@ -6,7 +6,8 @@ step is computed, a thread reads the batch that the next one asks for.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -81,6 +82,12 @@ class StreamSource(eqx.Module):
         """Why a batch could not be read, if that has happened."""
         return self._reader.failure
 
+    def _decides(self) -> dict[str, Any]:
+        """What a checkpoint is compared by: the examples by their number and a few of them."""
+        some = sorted({0, self.size // 2, self.size - 1})
+        examples = {str(i): self.items[i] for i in some}
+        return {"batch_size": self.batch_size, "key": self.key, "size": self.size} | examples
+
     def close(self) -> None:
         """End the thread that reads ahead; no batch can be read any more."""
         self._reader.close()
@@ -113,9 +120,13 @@ class _Reader:
         self.example = jax.tree.map(_canonical, items[0])
         self.failure: Exception | None = None
         self._ahead: tuple[bytes, Future] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="jaxsci-read-ahead")
+        self._closed = False
 
     def __call__(self, now: Any, after: Any) -> PyTree[np.ndarray]:
+        if self._closed:
+            raise ValueError(
+                "StreamSource expected to be open, got a batch asked for; build a new one."
+            )
         now, after = np.asarray(now), np.asarray(after)
         ahead, self._ahead = self._ahead, None
         known, future = ahead or (None, None)
@@ -124,12 +135,22 @@ class _Reader:
         except Exception as error:
             self.failure = error
             raise
-        self._ahead = after.tobytes(), self._thread.submit(self._read, after)
+        future = Future()
+        # A thread a batch, which ends with it: nothing is left running by a source that is not closed.
+        Thread(target=self._fill, args=(future, after), name="jaxsci-read-ahead").start()
+        self._ahead = after.tobytes(), future
         return batch
 
     def close(self) -> None:
-        self._ahead = None
-        self._thread.shutdown(cancel_futures=True)
+        self._closed, ahead, self._ahead = True, self._ahead, None
+        if ahead is not None:
+            ahead[1].exception()  # waits for the thread to end
+
+    def _fill(self, future: Future, numbers: np.ndarray) -> None:
+        try:
+            future.set_result(self._read(numbers))
+        except Exception as error:
+            future.set_exception(error)
 
     def _read(self, numbers: Sequence[int] | np.ndarray) -> PyTree[np.ndarray]:
         examples = [jax.tree.map(_canonical, self.items[int(number)]) for number in numbers]

@@ -99,12 +99,16 @@ def test_other_keys_give_another_run(run, whole):
 
 
 def test_finished_and_stopped_runs_are_not_continued(run, whole):
-    again = run("whole")
+    with pytest.warns(
+        UserWarning, match="finished run of 60 steps in .*whole; nothing was trained"
+    ):
+        again = run("whole")
     chex.assert_trees_all_equal(again.state, whole.state)
     assert again.history == whole.history
     stopped = run("stopped", patience=2)  # the sum of squares grows from zero at once
     assert stopped.status == "stopped_early"
-    again = run("stopped", patience=2)
+    with pytest.warns(UserWarning, match="finished run of 12 steps"):
+        again = run("stopped", patience=2)
     assert again.status == "stopped_early"
     assert int(again.state.step) == int(stopped.state.step) == 12
 
@@ -115,12 +119,13 @@ def test_longer_run_continues(run, whole):
 
 
 @pytest.mark.usefixtures("whole")
+@pytest.mark.filterwarnings("ignore:fit found a finished run")
 def test_newest_checkpoints_are_kept_and_left_overs_removed(run, tmp_path):
-    for name in ("70.unfinished", "10.deleted"):
+    for name in ("70.unfinished", "10.deleted", "²"):  # the last is a digit to Python
         (tmp_path / "whole" / name).mkdir()
     run("whole")
     names = {entry.name for entry in (tmp_path / "whole").iterdir()}
-    assert names == {"40", "50", "60", "metrics.jsonl"}
+    assert names == {"²", "40", "50", "60", "metrics.jsonl"}
     assert Checkpoints(tmp_path / "whole").steps() == [40, 50, 60]
 
 
@@ -188,3 +193,11 @@ def test_metrics_of_something_else_are_refused(run, problem, loss_fn, key, tmp_p
             checkpoint=tmp_path / "run",
         )
     assert path.read_text() == "not json\n"
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_checkpoint_under_the_name_of_another_step_is_refused(run, tmp_path):
+    (tmp_path / "whole" / "60").rename(tmp_path / "whole" / "44")
+    shutil.rmtree(tmp_path / "whole" / "50")
+    with pytest.raises(CheckpointError, match="state after 44 steps, got that after 60"):
+        run("whole")

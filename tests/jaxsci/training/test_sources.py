@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import jaxsci
 from jaxsci.training import ArraySource, epoch_batches, init_state, make_train_step
 from jaxsci.training._shuffle import permute, round_keys
 
@@ -152,3 +158,29 @@ def test_padding_does_not_count(problem, loss_fn, key, pieces):
     # Float32 sums of a few terms of order one, in another order.
     np.testing.assert_allclose(padded_metrics["loss"], metrics["loss"], rtol=1e-5)
     np.testing.assert_allclose(padded.model.w, exact.model.w, rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_cut_over_devices_are_refused():
+    """In a process of its own: the number of devices is known before JAX starts."""
+    script = """
+import jax, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxsci.training import ArraySource
+mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+x = np.arange(8.0, dtype=np.float32)
+whole = jax.device_put(x, NamedSharding(mesh, PartitionSpec()))
+assert ArraySource(whole, 4, key=jax.random.key(0)).batch(0).shape == (4,)
+ArraySource(jax.device_put(x, NamedSharding(mesh, PartitionSpec("data"))), 4, key=jax.random.key(0))
+"""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    path = os.pathsep.join(
+        [str(Path(jaxsci.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | flags | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ArraySource expected arrays that are whole on their devices" in done.stderr

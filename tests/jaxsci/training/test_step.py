@@ -190,3 +190,58 @@ def test_state_without_average_is_refused(problem, loss_fn, key):
     step = make_train_step(loss_fn, optimizer, ema_decay=0.9)
     with pytest.raises(ValueError, match=r"init_state\(model, optimizer, ema=True\)"):
         step(init_state(problem.model, optimizer), problem.arrays, key)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 4])
+def test_complex_parameters_go_downhill(key, micro_batches):
+    """JAX's gradient of |w − c|² is the conjugate of the way up."""
+
+    def loss(w, batch, key):
+        return jnp.mean(jnp.abs(w - batch) ** 2), {}
+
+    optimizer = optax.sgd(0.25)
+    step = make_train_step(loss, optimizer, micro_batches=micro_batches)
+
+    @jax.jit
+    def train(state):
+        batch = jnp.full(4, 1 + 2j, jnp.complex64)
+        return jax.lax.scan(lambda s, _: (step(s, batch, key)[0], None), state, length=30)[0]
+
+    w = train(init_state(jnp.zeros((), jnp.complex64), optimizer)).model
+    # Each step halves the distance: 2^-30 of it is left, below the round-off of complex64.
+    np.testing.assert_allclose(w, 1 + 2j, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_sums_over_pieces_and_steps_are_kept_in_single_precision(key, dtype):
+    """In half precision 512 ones add up to 256, and an average of decay 0.999 stays where it was."""
+
+    def loss(w, batch, key):
+        return jnp.mean(w * batch), {}
+
+    optimizer = optax.sgd(1.0)
+    state = init_state(jnp.zeros((), dtype), optimizer, ema=True)
+    step = make_train_step(loss, optimizer, micro_batches=512, ema_decay=0.999)
+    state, metrics = jax.jit(step)(state, jnp.ones(512, dtype), key)
+    assert (metrics["grad_norm"], state.model) == (1.0, -1.0)
+
+    still = make_train_step(
+        lambda w, batch, key: (0.0 * jnp.sum(w), {}), optimizer, ema_decay=0.999
+    )
+    start = init_state(jnp.ones((), dtype), optimizer, ema=True)
+    start = eqx.tree_at(lambda s: s.ema, start, jnp.zeros((), jnp.float32))
+
+    @jax.jit
+    def average(state):
+        return jax.lax.scan(lambda s, _: (still(s, 0, key)[0], None), state, length=3000)[0]
+
+    mean = average(start).inference_model
+    assert mean.dtype == dtype
+    # 1 − 0.999^3000, to the four digits of float16 and the three of bfloat16.
+    np.testing.assert_allclose(float(mean), 0.9503, atol=2e-3)
+
+
+def test_moments_of_the_optimizer_are_kept_in_single_precision():
+    state = init_state(jnp.zeros((), jnp.bfloat16), optax.adam(1e-3))
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(state.opt_state)}
+    assert dtypes == {jnp.dtype("float32"), jnp.dtype("int32")}

@@ -1,5 +1,7 @@
 """Examples read one by one: the batches of arrays, training bit for bit as with arrays, errors named."""
 
+import threading
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -67,7 +69,7 @@ def test_the_next_batch_is_read_ahead_and_once(key):
     draw = jax.jit(lambda position: stream.batch(position))
     for position in range(3):
         jax.block_until_ready(draw(jnp.asarray(position, jnp.int32)))
-    stream._reader._thread.shutdown()
+    stream.close()
     # One example for the shapes, three batches that were asked for and one ahead.
     assert len(examples.read) == 1 + 4 * 11
 
@@ -93,3 +95,12 @@ def test_wrong_arguments_are_refused(key):
         StreamSource(Examples(), 0, key=key)
     with pytest.raises(ValueError, match="position"):
         StreamSource(Examples(), 4, key=key).batch(-1)
+
+
+def test_a_source_that_is_not_closed_leaves_no_thread(key):
+    stream = StreamSource(Examples(), 4, key=key)
+    jax.block_until_ready(stream.batch(0))
+    for thread in threading.enumerate():
+        if thread.name.startswith("jaxsci"):
+            thread.join(10)
+    assert not any(thread.name.startswith("jaxsci") for thread in threading.enumerate())
