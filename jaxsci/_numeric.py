@@ -81,6 +81,11 @@ def namespace(x: Any) -> Any:
     return jnp if isinstance(x, jax.Array) else np
 
 
+def wide(x: Any) -> Any:
+    """X in floating point, in single precision at least."""
+    return _alike({"x": x}, namespace(x), promote=True)["x"]
+
+
 def frozen(x: Any) -> Any:
     """x, through which no derivative passes."""
     return jax.lax.stop_gradient(x) if isinstance(x, jax.Array) else x

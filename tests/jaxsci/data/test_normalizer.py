@@ -67,8 +67,10 @@ def test_a_gaussian_is_decoded_with_its_spread(fields):
     normalizer = Normalizer.fit(fields, ndim=2)
     normal = dist.Normal(jnp.zeros((3, 6, 7)), 0.5 * jnp.ones((3, 6, 7)))
     decoded = normalizer.decode_normal(normal)
-    np.testing.assert_allclose(decoded.loc[:, 0, 0], normalizer.mean, rtol=FLOAT32)
-    np.testing.assert_allclose(decoded.scale[:, 0, 0], 0.5 * normalizer.std, rtol=FLOAT32)
+    np.testing.assert_allclose(np.asarray(decoded.loc)[:, 0, 0], normalizer.mean, rtol=FLOAT32)
+    np.testing.assert_allclose(
+        np.asarray(decoded.scale)[:, 0, 0], 0.5 * normalizer.std, rtol=FLOAT32
+    )
 
 
 def test_gradients_pass_through_but_never_reach_the_statistics():
@@ -93,3 +95,60 @@ def test_bad_input_is_refused(fields):
         ValueError, match=r"channels=3, \*space\) with 2 space axes, got \(2, 6, 7\)"
     ):
         normalizer.encode(jnp.zeros((2, 6, 7)))
+
+
+def test_bytes_are_normalised_as_numbers():
+    """A σ below 1 would be cut to 0, and what is below the mean would wrap."""
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8)).astype(np.uint8)
+    normalizer = Normalizer.fit(pictures, ndim=2)
+    expected = (pictures - pictures.mean()) / pictures.std()
+    for given in (pictures, jnp.asarray(pictures)):
+        np.testing.assert_allclose(normalizer.encode(given), expected, rtol=FLOAT32)
+    narrow = Normalizer(np.array([3.0]), np.array([0.25]), ndim=1)
+    np.testing.assert_array_equal(narrow.encode(np.array([[2, 3, 4]])), [[-4, 0, 4]])
+    np.testing.assert_array_equal(narrow.encode(jnp.array([[2, 3, 4]])), [[-4, 0, 4]])
+    np.testing.assert_array_equal(narrow.decode(jnp.array([[-4, 0, 4]])), [[2, 3, 4]])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("xp", [np, jnp])
+def test_half_precision_does_not_hold_the_statistics(dtype, xp):
+    normalizer = Normalizer(np.array([2e5]), np.array([1e5]), ndim=1)
+    encoded = normalizer.encode(xp.asarray([[0.0, 4096.0, 32768.0]], dtype=dtype))
+    assert encoded.dtype == dtype
+    # One rounding to 8 bits.
+    np.testing.assert_allclose(encoded.astype(np.float32), [[-2.0, -1.959, -1.672]], rtol=4e-3)
+    decoded = normalizer.decode(encoded)
+    assert decoded.dtype == np.float32
+    np.testing.assert_allclose(decoded, [[0.0, 4096.0, 32768.0]], atol=4e-3 * 2e5)
+
+
+def test_a_high_level_is_normalised_as_a_low_one():
+    """Without x64: in single precision 1e8 and 1e8 + 2 are neighbours."""
+    noise = np.random.default_rng(0).normal(size=(50, 2, 9))
+    low, high = Normalizer.fit(noise, ndim=1), Normalizer.fit(noise + 1e8, ndim=1)
+    encoded = high.encode(noise + 1e8)
+    assert encoded.dtype == np.float64
+    # 1e8 rounds at 1.5e-8.
+    np.testing.assert_allclose(encoded, low.encode(noise), atol=1e-7)
+    np.testing.assert_allclose(high.decode(encoded), noise + 1e8, rtol=1e-15)
+    exact = (noise - noise.mean((0, 2), keepdims=True)) / noise.std((0, 2), keepdims=True)
+    np.testing.assert_allclose(low.encode(noise), exact, rtol=1e-12, atol=1e-14)
+    through_jax = jax.tree.map(lambda x: x + 0, high)  # as it comes out of a training step
+    np.testing.assert_array_equal(through_jax.encode(noise + 1e8), encoded)
+
+
+def test_any_order_of_bytes_and_nothing_but_numbers(unchecked):
+    fields = np.random.default_rng(0).normal(size=(5, 2, 4))
+    normalizer = Normalizer.fit(fields.astype(">f8"), ndim=1)
+    expected = Normalizer.fit(fields, ndim=1).encode(fields)
+    np.testing.assert_array_equal(normalizer.encode(fields.astype(">f8")), expected)
+    np.testing.assert_array_equal(normalizer.encode(fields.tolist()), expected)
+    for call in (normalizer.encode, normalizer.decode, lambda x: Normalizer.fit(x, ndim=1)):
+        for odd in (None, "cold", object(), [[1.0], [1.0, 2.0]]):
+            with pytest.raises(TypeError, match=r"Normalizer.* expected fields .*; convert"):
+                call(odd)
+    with pytest.raises(ValueError, match="real numbers"):
+        Normalizer.fit(fields * 1j, ndim=1)
+    with pytest.raises(ValueError, match="ndim to be a whole number >= 0, got -1"):
+        Normalizer.fit(fields, ndim=-1)
