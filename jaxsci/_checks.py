@@ -20,6 +20,22 @@ def whole(who: str, name: str, value: Any, least: int = 1) -> int:
     return number
 
 
+def wholes(who: str, name: str, values: Any, example: str) -> tuple[int, ...]:
+    """`values` as a tuple of ints of at least 1, one for each axis; NumPy's integers count."""
+    try:
+        counts = (
+            tuple(operator.index(value) for value in values) if isinstance(values, tuple) else ()
+        )
+    except TypeError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise ValueError(
+            f"{who} expected {name} as a tuple of positive integers, one for each axis, got {values!r}; write "
+            f"{example}."
+        )
+    return counts
+
+
 def number(who: str, name: str, value: Any) -> float:
     """`value` as a float; infinities and NaN count."""
     try:

@@ -24,6 +24,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
 from .._arrays import check_finite, floating
+from .._checks import wholes
 from .affine import AffineConstraint
 from .nearest import AbstractNearest
 from .surface import Surface, convex, multipliers, nearest_point, settled, tangent
@@ -62,11 +63,7 @@ class Invariant(AbstractNearest):
                 "Invariant expected a function and rows as an AffineConstraint, got "
                 f"{type(function).__name__} and {type(rows).__name__}; build the rows with conservation."
             )
-        if not isinstance(shape, tuple) or any(not isinstance(k, int) or k < 1 for k in shape):
-            raise ValueError(
-                f"Invariant expected shape as a tuple of positive whole numbers, got {shape!r}; write "
-                "shape=(1, 64) for one channel of 64 cells."
-            )
+        shape = wholes("Invariant", "shape", shape, "shape=(1, 64) for one channel of 64 cells")
         n = math.prod(shape)
         if rows is not None and (rows.noise is not None or rows.rows.shape[1] != n):
             raise ValueError(

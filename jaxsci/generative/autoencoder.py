@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arrays import check_floating
 from .._checks import check_key, whole
+from .._module import Module
 from ..nn import Conv
 from ..nn.conv_block import GroupNorm
 from ..nn.initial import normal
@@ -32,7 +33,7 @@ Middle = tuple[ResidualBlock, SpatialAttention, ResidualBlock]
 Levels = tuple[tuple[ResidualBlock, ...], ...]
 
 
-class Latents(eqx.Module):
+class Latents(Module):
     """The normal distribution of the latents of one frame, each entry on its own.
 
     Unlike distributions of numpyro, which keep the shape of their batch under `jax.vmap`, many may be one.
@@ -59,7 +60,7 @@ class Latents(eqx.Module):
         return (0.5 * (mean**2 + deviation**2 - 1) - jnp.log(deviation)).sum()
 
 
-class Autoencoder(eqx.Module):
+class Autoencoder(Module):
     """Frames to distributions of latents, and latents to frames.
 
     Frames and latents are (channels, height, width); each level but the last halves height and width.
@@ -207,7 +208,7 @@ def autoencoder_loss(
     return error + weight * latent.divergence()
 
 
-class Encoder(eqx.Module):
+class Encoder(Module):
     """A frame to mean and logarithm of the variance of its latents; channels come last."""
 
     first: Conv
@@ -249,7 +250,7 @@ class Encoder(eqx.Module):
         return self.moments(self.last(jax.nn.silu(self.norm(x))))
 
 
-class Decoder(eqx.Module):
+class Decoder(Module):
     """A latent to its frame; channels come last."""
 
     latent: Conv

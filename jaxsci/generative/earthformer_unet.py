@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._arrays import check_floating
 from .._checks import check_key, whole
+from .._module import Module
 from ..nn.cuboid import CuboidStack, self_pattern
 from ..nn.cuboid.dense import Dense
 from ..nn.cuboid.self_attention import check_heads
@@ -35,7 +36,7 @@ from ..operators.earthformer.sizes import check_depth, check_shapes, check_windo
 PATCH = (2, 2)
 
 
-class EarthformerUNet(eqx.Module):
+class EarthformerUNet(Module):
     """Find the noise in frames to come.
 
     At first it finds none: its last map is zero.
@@ -210,7 +211,7 @@ class EarthformerUNet(eqx.Module):
         return jnp.moveaxis(self.last(tokens[len(past) :]), -1, 1)
 
 
-class Way(eqx.Module):
+class Way(Module):
     """What tokens pass on each level, on the way down or up.
 
     Args:

@@ -20,12 +20,13 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from .._arrays import check_finite, floating
 from .._checks import number
+from .._module import Module
 from ..nn.precision import at_least_single
 from .loss import check_schedule
 from .schedule import NoiseSchedule
 
 
-class KnowledgeAlignment(eqx.Module):
+class KnowledgeAlignment(Module):
     """Guidance for a `Sampler`.
 
     Args:

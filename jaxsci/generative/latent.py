@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from .._arrays import check_floating
 from .._checks import check_key, number
+from .._module import Module
 from ..nn.initial import normal
 from .autoencoder import Autoencoder
 from .earthformer_unet import EarthformerUNet
@@ -24,7 +25,7 @@ from .sampler import Guidance, Sampler
 from .schedule import NoiseSchedule
 
 
-class LatentDiffusion(eqx.Module):
+class LatentDiffusion(Module):
     """A denoiser of latents, and the trained autoencoder that they come from.
 
     Latents should have about unit variance: divide them by `scale`, their standard deviation over the

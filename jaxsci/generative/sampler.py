@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._arrays import floating
 from .._checks import check_key, number, whole
+from .._module import Module
 from ..nn.initial import normal
 from ..nn.precision import at_least_single
 from .loss import Denoiser, check_schedule, like_data
@@ -31,7 +32,7 @@ Guidance = Callable[
 ]
 
 
-class Sampler(eqx.Module):
+class Sampler(Module):
     """Turn noise into data; see `ddpm` and `ddim`.
 
     Args:

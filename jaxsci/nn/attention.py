@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from .dropout import Dropout, derived, seed_of
 from .precision import at_least_single
 
 
-class CrossAttention(eqx.Module):
+class CrossAttention(Module):
     """Multi-head attention of queries to keys and values of the same width.
 
     Args:
@@ -74,7 +75,7 @@ def attend(
     return found.astype(v.dtype)
 
 
-class SelfAttentionBlock(eqx.Module):
+class SelfAttentionBlock(Module):
     """Self-attention and a two-layer perceptron, each added to its input and normalised.
 
     Args:

@@ -17,10 +17,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._checks import whole
+from .._module import Module
 from .initial import uniform
 
 
-class CausalConv(eqx.Module):
+class CausalConv(Module):
     """One dilated causal convolution over the leading axis, time.
 
     Args:
@@ -64,7 +65,7 @@ class CausalConv(eqx.Module):
         return product + self.bias.astype(x.dtype)
 
 
-class CausalConvStack(eqx.Module):
+class CausalConvStack(Module):
     """Causal convolutions with growing dilations, each added to its input.
 
     Args:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from ._rows import convolve_rows, in_rows, repeat_rows, upsample_rows
 from .initial import uniform
 
@@ -91,7 +92,7 @@ def convolve_repeated(
     return convolve(x, weight)
 
 
-class Conv(eqx.Module):
+class Conv(Module):
     """A convolution with a bias.
 
     Args:

@@ -17,11 +17,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arrays import check_floating
 from .._checks import number, whole
+from .._module import Module
 from .conv import Conv
 from .precision import at_least_single
 
 
-class GroupNorm(eqx.Module):
+class GroupNorm(Module):
     """Normalise each group of channels over all points; channels come last.
 
     One group is a layer normalisation of the whole sample. Scale and shift are one number a channel, not
@@ -79,7 +80,7 @@ class GroupNorm(eqx.Module):
         return normal * self.scale.astype(x.dtype) + self.shift.astype(x.dtype)
 
 
-class ConvBlock(eqx.Module):
+class ConvBlock(Module):
     """Convolution, group normalisation, leaky rectifier.
 
     Args:

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import whole
+from .._module import Module
 from .conv import Conv, odd
 
 
-class ConvLSTMCell(eqx.Module):
+class ConvLSTMCell(Module):
     """One step of a convolutional LSTM.
 
     Args:

@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
+from .._module import Module
+
 Seed = UInt32[Array, "2"]
 
 
-class Dropout(eqx.Module):
+class Dropout(Module):
     """Zero a share `rate` of the entries and rescale the rest; the identity without a seed.
 
     Args:

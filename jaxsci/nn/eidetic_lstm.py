@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from .conv import Conv, odd
 from .conv_block import GroupNorm
 
@@ -43,7 +44,7 @@ def recall(
     return (weights @ points.reshape(-1, width)).reshape(r.shape)
 
 
-class EideticLSTMCell(eqx.Module):
+class EideticLSTMCell(Module):
     """One step of one layer of an eidetic 3-D LSTM.
 
     Args:

@@ -20,13 +20,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from .conv import Conv
 from .conv_block import ConvBlock, GroupNorm
 from .pointwise import Pointwise
 from .window_attention import WindowAttention
 
 
-class ChannelAttention(eqx.Module):
+class ChannelAttention(Module):
     """Weigh the channels by what is in them; a sixteenth of the channels is hidden, or all below 16."""
 
     hidden: Pointwise
@@ -45,7 +46,7 @@ class ChannelAttention(eqx.Module):
         return x * jax.nn.sigmoid(scores)
 
 
-class SpatialAttention(eqx.Module):
+class SpatialAttention(Module):
     """Weigh the points by what is at them and around."""
 
     conv: Conv
@@ -61,7 +62,7 @@ class SpatialAttention(eqx.Module):
         return x * jax.nn.sigmoid(self.norm(self.conv(pooled)))
 
 
-class SwinBlock(eqx.Module):
+class SwinBlock(Module):
     """Window attention and a two-layer perceptron, each added to its input.
 
     Args:
@@ -111,7 +112,7 @@ class SwinBlock(eqx.Module):
         return x + self.out(jax.nn.gelu(self.hidden(_at_points(self.norms[1], x))))
 
 
-class FeatureBalance(eqx.Module):
+class FeatureBalance(Module):
     """Balance local and global features of one image; see the equations above.
 
     Args:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from ._rows import in_rows
 from .conv import Conv
 from .cuboid.dense import Dense, TokenNorm
@@ -19,7 +20,7 @@ from .initial import normal
 Frames = Float[Array, "T H W channels"]
 
 
-class PatchMerge(eqx.Module):
+class PatchMerge(Module):
     """Make one token of each patch: its points' channels side by side, normed, and mapped.
 
     Where patches do not divide a frame, zeros fill up the last ones.
@@ -56,7 +57,7 @@ class PatchMerge(eqx.Module):
         return self.reduce(self.norm(x.reshape(t, h, w, p * q * c)))
 
 
-class Enlarge(eqx.Module):
+class Enlarge(Module):
     """Repeat points up to a given size, then convolve.
 
     Args:

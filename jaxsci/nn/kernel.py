@@ -14,11 +14,12 @@ boundary constraints (BOON), ICLR 2023, arXiv:2212.07477, section 4.
 
 from abc import abstractmethod
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._module import Module
 
-class AbstractKernel(eqx.Module):
+
+class AbstractKernel(Module):
     """A linear map of fields `(channels, *space)` that factors through coefficients."""
 
     @property

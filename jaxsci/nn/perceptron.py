@@ -6,9 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import whole
+from .._module import Module
 
 
-class Perceptron(eqx.Module):
+class Perceptron(Module):
     """``out(φ(hidden(x)))``, with φ = GELU.
 
     Args:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from .conv import Conv, convolve, odd
 from .conv_block import GroupNorm
 from .moments import derivative_kernels, moments
@@ -26,7 +27,7 @@ from .moments import derivative_kernels, moments
 Constraint = Literal["soft", "hard"]
 
 
-class PhyCell(eqx.Module):
+class PhyCell(Module):
     """One step of a learned equation, corrected by what is observed.
 
     Args:

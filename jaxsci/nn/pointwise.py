@@ -2,14 +2,14 @@
 
 import math
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from .initial import uniform
 
 
-class Pointwise(eqx.Module):
+class Pointwise(Module):
     """A 1×1 convolution in any number of space dimensions.
 
     Args:

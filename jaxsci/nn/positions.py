@@ -5,16 +5,16 @@
 
 from typing import Literal
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from .initial import normal
 
 Positions = Literal["t+h+w", "t+hw"]
 
 
-class PositionEmbedding(eqx.Module):
+class PositionEmbedding(Module):
     """A vector for each frame, and for each row and column or for each point of a frame.
 
     Args:

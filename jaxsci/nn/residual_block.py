@@ -12,19 +12,19 @@ appendix B.
 import math
 from collections.abc import Sequence
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from .conv import Conv, odd
 from .conv_block import GroupNorm
 from .cuboid.dense import Dense
 from .dropout import Dropout, Seed
 
 
-class ResidualBlock(eqx.Module):
+class ResidualBlock(Module):
     """Two convolutions, each behind a normalisation and an activation; channels come last.
 
     Args:

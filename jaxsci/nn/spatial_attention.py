@@ -6,17 +6,17 @@ Reference: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion
 arXiv:2112.10752, the middle of the autoencoder.
 """
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._module import Module
 from .attention import attend
 from .conv_block import GroupNorm
 from .cuboid.dense import Dense
 from .residual_block import group_norm
 
 
-class SpatialAttention(eqx.Module):
+class SpatialAttention(Module):
     """Full attention over space; channels come last.
 
     Args:

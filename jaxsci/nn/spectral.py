@@ -10,6 +10,7 @@ arXiv:2010.08895, section 4.
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import whole, wholes
 from ._dft import conjugate_weights, dft_matrices
 from ._spectral_ends import mode_blocks, plane_inputs, plane_modes, plane_outputs
 from ._transform import Transform, choose_transform
@@ -35,7 +37,8 @@ class SpectralConv(AbstractKernel):
         out_channels: C_out.
         modes: number of modes m kept on each axis, one entry per space dimension.
         transform: `"fft"`, `"dft"` (truncated transform as a matrix product) or `"auto"`, which takes
-            the measured choice of `choose_transform`. Both give the same numbers up to round-off.
+            the measured choice of `choose_transform`, and in half precision "dft": there is no FFT of it. Both
+            give the same numbers up to round-off.
         identity: multiple of the identity added to every W_k at the start, a low-pass filter. It keeps
             the kernel's channel blocks well conditioned, which boundary corrections divide by.
         key: random key of the initial weights, uniform in ±1/(C_in C_out).
@@ -56,11 +59,9 @@ class SpectralConv(AbstractKernel):
         identity: float = 0.0,
         key: PRNGKeyArray,
     ):
-        if not modes or any(not isinstance(m, int) or m < 1 for m in modes):
-            raise ValueError(
-                f"SpectralConv expected modes as a tuple of positive integers, one per space dimension, "
-                f"got {modes!r}; write modes=(16,) for a 1-D field."
-            )
+        modes = wholes("SpectralConv", "modes", modes, "modes=(16,) for a field of one space axis")
+        in_channels = whole("SpectralConv", "in_channels", in_channels)
+        out_channels = whole("SpectralConv", "out_channels", out_channels)
         if transform not in ("auto", "fft", "dft"):
             raise ValueError(
                 f"SpectralConv expected transform 'auto', 'fft' or 'dft', got {transform!r}; "
@@ -98,7 +99,7 @@ class SpectralConv(AbstractKernel):
         """The kept coefficients x̂_k of a field, real and imaginary part stacked in front."""
         self._check(x.shape)
         space = x.shape[1:]
-        analyse = _analyse_dft if self._method(space) == "dft" else _analyse_fft
+        analyse = _analyse_dft if self._method(space, x.dtype) == "dft" else _analyse_fft
         return analyse(x, self.modes).reshape(2, x.shape[0], -1)
 
     def mix(self, a: Float[Array, "two in_channels K"]) -> Float[Array, "two out_channels K"]:
@@ -115,7 +116,7 @@ class SpectralConv(AbstractKernel):
         """The field on `space` points that has the coefficients `b`."""
         kept = self.real.shape[:-2]
         z = b.reshape(2, b.shape[1], *kept)
-        if self._method(space) == "dft":
+        if self._method(space, b.dtype) == "dft":
             return _synthesise_dft(z, self.modes, space)
         return _synthesise_fft(z, self.modes, space)
 
@@ -154,8 +155,16 @@ class SpectralConv(AbstractKernel):
         z = plane_inputs(ends, self.modes, space, axis)
         return z.reshape(2, z.shape[1], -1)
 
-    def _method(self, space: tuple[int, ...]) -> Transform:
-        return choose_transform(space, self.modes) if self.transform == "auto" else self.transform
+    def _method(self, space: tuple[int, ...], dtype: Any) -> Transform:
+        half = jnp.dtype(dtype).itemsize < 4
+        if half and self.transform == "fft":
+            raise ValueError(
+                "SpectralConv expected a field in single or double precision for transform='fft', got "
+                f"{dtype}; use transform='dft', or 'auto', which takes that in half precision."
+            )
+        if self.transform != "auto":
+            return self.transform
+        return "dft" if half else choose_transform(space, self.modes)
 
     def _check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != len(self.modes) + 1 or shape[0] != self.in_channels:

@@ -20,10 +20,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from .conv import Conv, odd
 
 
-class SpatiotemporalLSTMCell(eqx.Module):
+class SpatiotemporalLSTMCell(Module):
     """One step of one layer of a spatio-temporal LSTM.
 
     Args:

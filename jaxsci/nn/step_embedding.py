@@ -16,10 +16,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from .._checks import whole
+from .._module import Module
 from .cuboid.dense import Dense
 
 
-class StepEmbedding(eqx.Module):
+class StepEmbedding(Module):
     """Waves of the step, and a network of one hidden layer.
 
     Args:

@@ -18,11 +18,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_key, whole
+from .._module import Module
 from .conv import Conv
 from .initial import normal
 
 
-class WindowAttention(eqx.Module):
+class WindowAttention(Module):
     """Self-attention of the points of a window, for all windows of an image.
 
     Args:

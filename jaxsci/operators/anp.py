@@ -21,10 +21,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._arrays import check_finite
 from .._checks import check_key, whole
+from .._module import Module
 from ..nn.attention import CrossAttention, SelfAttentionBlock
 
 
-class SetEncoder(eqx.Module):
+class SetEncoder(Module):
     """Encode observations (x_i, y_i) as tokens that have seen each other."""
 
     embed: eqx.nn.Linear
@@ -54,7 +55,7 @@ class SetEncoder(eqx.Module):
         return tokens
 
 
-class AttentiveNeuralProcess(eqx.Module):
+class AttentiveNeuralProcess(Module):
     """Predict a Gaussian at any point from a set of observations of one function.
 
     Args:

@@ -17,13 +17,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._module import Module
 from ..constraints.boon import eliminate_ends
 from ..constraints.ends import AbstractEnds, PeriodicEnds
 from ..constraints.sides import Sides, Values
 from .kernel_operator import AbstractKernelOperator, KernelBlock
 
 
-class BoundaryCorrectedFNO(eqx.Module):
+class BoundaryCorrectedFNO(Module):
     """Make an FNO satisfy boundary conditions exactly, from the first layer to the last.
 
     Args:
@@ -39,7 +40,8 @@ class BoundaryCorrectedFNO(eqx.Module):
             boundary and is not periodic. Only one can be, exactly; the others are only set.
 
     Raises:
-        ValueError: ends of another number of axes than the operator has, or an axis without a condition.
+        ValueError: ends of another number of axes than the operator has, an axis without a condition, or an
+            operator with padding.
         TypeError: the operator has no kernels, or the ends are no condition.
     """
 
@@ -57,6 +59,11 @@ class BoundaryCorrectedFNO(eqx.Module):
                     f"{' or '.join(k.__name__ for k in kind)}, got {type(getattr(self, name)).__name__}; "
                     "its kernels are what is corrected."
                 )
+        if any(getattr(self.fno, "padding", ())):
+            raise ValueError(
+                "BoundaryCorrectedFNO expected an operator whose layers end where the field ends, got one with "
+                "padding; build it with padding=0."
+            )
         if isinstance(self.ends, Sides) and len(self.ends.axes) != self.fno.dims:
             raise ValueError(
                 f"BoundaryCorrectedFNO expected sides for the {self.fno.dims} space axes of its operator, "

@@ -14,8 +14,10 @@ from flax import nnx
 from flax.errors import FlaxError
 from jaxtyping import Array, Float, PyTree
 
+from .._module import Module
 
-class NNXOperator(eqx.Module):
+
+class NNXOperator(Module):
     """A Flax NNX module split in its static graph and its array leaves."""
 
     graph: Any = eqx.field(static=True)
@@ -30,7 +32,7 @@ class NNXOperator(eqx.Module):
         return _called(module, x, channels_last=self.channels_last)
 
 
-class LinenOperator(eqx.Module):
+class LinenOperator(Module):
     """A Flax Linen module with its variables."""
 
     module: linen.Module = eqx.field(static=True)

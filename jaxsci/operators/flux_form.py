@@ -22,11 +22,13 @@ from solvers import Grid
 from solvers.boundary import prescribed
 from solvers.incompressible.staggered import cut
 
+from .._module import Module
+
 Sides = tuple[ArrayLike, ArrayLike] | None
 """Fluxes through the lower and the upper side of an axis; None where nothing flows."""
 
 
-class FluxForm(eqx.Module):
+class FluxForm(Module):
     """One step of a conservation law whose fluxes an operator predicts.
 
     The operator maps `(in_channels, *space)` to `(ndim * channels, *space)`: first all channels of the flux

@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import numbers
+from .._module import Module
 from ..nn import AbstractKernel, Pointwise
 
 
-class KernelBlock(eqx.Module):
+class KernelBlock(Module):
     """One layer without its activation: K v + W v + b."""
 
     kernel: AbstractKernel
@@ -28,7 +30,7 @@ class KernelBlock(eqx.Module):
         return self.kernel(v) + self.local(v)
 
 
-class AbstractKernelOperator(eqx.Module):
+class AbstractKernelOperator(Module):
     """One field in, one field out, through a stack of kernel layers."""
 
     lift: eqx.AbstractVar[Pointwise]
@@ -51,14 +53,17 @@ class AbstractKernelOperator(eqx.Module):
         Raises:
             ValueError: wrong rank, wrong channel count, or fewer points than the kernels need.
         """
-        v = self.lifted(x)
+        lifted = self.lifted(x)
+        v = self._extended(lifted)
         for block in self.blocks[:-1]:
             v = jax.nn.gelu(block(v))
-        return self.projected(self.blocks[-1](v))
+        own = tuple(slice(n) for n in lifted.shape[1:])
+        return self.projected(self.blocks[-1](v)[:, *own])
 
     def lifted(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "width *space"]:
         """P (a, s): the hidden field that the first layer reads."""
-        x, name = jnp.asarray(x), type(self).__name__
+        name = type(self).__name__
+        x = jnp.asarray(numbers(name, "x", x))
         if x.ndim != self.dims + 1 or x.shape[0] != self.in_channels:
             axes = ", ".join("n" + a for a in "xyz"[: self.dims])
             raise ValueError(
@@ -72,6 +77,10 @@ class AbstractKernelOperator(eqx.Module):
         if self.coordinates:
             x = jnp.concatenate([x, self._coordinates(x.shape[1:], x.dtype)])
         return self.lift(x)
+
+    def _extended(self, v: Float[Array, "width *space"]) -> Float[Array, "width *larger"]:
+        """The hidden field on a domain that is larger at the upper ends, if the operator has one."""
+        return v
 
     def _coordinates(self, space: tuple[int, ...], dtype) -> Float[Array, "dims *space"]:
         """The coordinates of the points that the operator lives on."""

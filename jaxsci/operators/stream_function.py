@@ -23,8 +23,10 @@ from jaxtyping import Array, ArrayLike, Float
 from solvers.incompressible import StaggeredGrid, Velocity
 from solvers.incompressible.staggered import cut
 
+from .._module import Module
 
-class StreamFunction(eqx.Module):
+
+class StreamFunction(Module):
     """A velocity on the faces of a staggered grid, free of divergence by construction.
 
     The operator maps a field to the potential, `(1, nx, ny)` for ψ or `(3, nx, ny, nz)` for A. The value in a

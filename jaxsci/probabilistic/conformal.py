@@ -27,10 +27,11 @@ from jaxtyping import Array, Float
 
 from .._arrays import check_finite
 from .._checks import number
+from .._module import Module
 from .._numeric import AnyArray, namespace, numeric
 
 
-class ConformalBand(eqx.Module):
+class ConformalBand(Module):
     """A band of half width q σ around a prediction.
 
     Attributes:

@@ -20,6 +20,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._checks import check_key, whole
+from .._module import Module
 from ..constraints import Ensemble
 from .marginal import promoted
 from .mixture import moment_match
@@ -27,7 +28,7 @@ from .mixture import moment_match
 LossFn = Callable[[Any, Any, PRNGKeyArray], tuple[Float[Array, ""], dict[str, Any]]]
 
 
-class DeepEnsemble(eqx.Module):
+class DeepEnsemble(Module):
     """Several models of one architecture behind one call.
 
     Args:

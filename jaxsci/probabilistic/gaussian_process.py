@@ -20,10 +20,11 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float
 
 from .._arrays import check_finite, floating
+from .._module import Module
 from .kernels import AbstractKernel
 
 
-class GaussianProcess(eqx.Module):
+class GaussianProcess(Module):
     """A Gaussian process, whose hyperparameters are leaves that `fit_gaussian_process` learns.
 
     Args:

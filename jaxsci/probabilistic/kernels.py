@@ -19,9 +19,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from .._arrays import check_finite, floating
+from .._module import Module
 
 
-class AbstractKernel(eqx.Module):
+class AbstractKernel(Module):
     """A covariance function a² ρ(r)."""
 
     log_lengthscale: eqx.AbstractVar[Float[Array, " dims"]]

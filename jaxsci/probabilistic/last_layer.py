@@ -29,10 +29,11 @@ from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivari
 
 from .._arrays import check_finite
 from .._checks import check_key, whole
+from .._module import Module
 from .mixture import moment_match
 
 
-class LastLayerPosterior(eqx.Module):
+class LastLayerPosterior(Module):
     """Samples of the last layer and of the noise, behind the frozen operator.
 
     Attributes:
@@ -65,7 +66,7 @@ class LastLayerPosterior(eqx.Module):
         return moment_match(self(x))
 
 
-class LastLayer(eqx.Module):
+class LastLayer(Module):
     """A trained operator whose last affine layer is uncertain.
 
     Args:

@@ -90,7 +90,7 @@ def cavity(
     """
     number = parameter(reynolds)
     check_parameter("cavity: reynolds", number, above=0.0)
-    if not isinstance(cells, int) or cells < 4:
+    if not isinstance(cells, int | np.integer) or cells < 4:
         raise ValueError(
             f"cavity expected a whole number of cells >= 4, got {cells}; refine the grid, for "
             "example to 64."

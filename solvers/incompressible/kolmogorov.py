@@ -47,7 +47,7 @@ def kolmogorov(
     Raises:
         ValueError: for a viscosity that is negative, too few cells, or a wave they cannot hold.
     """
-    if not isinstance(cells, int) or cells < 4 or not 0 < wavenumber <= cells // 2:
+    if not isinstance(cells, int | np.integer) or cells < 4 or not 0 < wavenumber <= cells // 2:
         raise ValueError(
             "kolmogorov expected a whole number of cells >= 4 and 1 <= wavenumber <= cells/2, got "
             f"cells={cells} and wavenumber={wavenumber}; refine the grid or force a longer wave."

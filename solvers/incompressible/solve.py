@@ -17,6 +17,7 @@ import equinox as eqx
 import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
@@ -87,7 +88,7 @@ def solve(
     """
     velocity = check_start(flow, u0, cfl)
     for name, value in (("steps", steps), ("max_steps", max_steps)):
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
             raise ValueError(
                 f"solve expected {name} to be a whole number >= 1, got {value}; ask for at least "
                 "one step."

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -107,7 +108,7 @@ def steady(
             f"steady expected tolerance > 0, got {tolerance}; choose for example 1e-6, or leave "
             "it out."
         )
-    if not isinstance(max_steps, int) or max_steps < 1:
+    if not isinstance(max_steps, int | np.integer) or max_steps < 1:
         raise ValueError(
             f"steady expected max_steps to be a whole number >= 1, got {max_steps}; ask for at "
             "least one step."

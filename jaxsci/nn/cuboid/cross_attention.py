@@ -16,6 +16,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._checks import whole
+from ..._module import Module
 from ..dropout import Dropout, Seed, derived, seed_of
 from .attend import combine, part
 from .chunks import chunk_count, over_chunks
@@ -26,7 +27,7 @@ from .plan import Cuboid, CuboidPlan, Padding, triple
 from .self_attention import bias_table, check_heads, lookup, same_region
 
 
-class CuboidCrossAttention(eqx.Module):
+class CuboidCrossAttention(Module):
     """Multi-head attention of each token to those of a memory's cuboid at the same place.
 
     Args:

@@ -8,17 +8,17 @@ Reference: Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762, se
 
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ..dropout import Dropout, Seed, derived
 from ..initial import normal
 from ..precision import at_least_single
 
 
-class Dense(eqx.Module):
+class Dense(Module):
     """The same affine map for every token: y = W x + b.
 
     Args:
@@ -45,7 +45,7 @@ class Dense(eqx.Module):
         return y.reshape(*x.shape[:-1], -1)
 
 
-class TokenNorm(eqx.Module):
+class TokenNorm(Module):
     """Layer norm of every token, with a scale and an offset per channel.
 
     Reference: Ba et al., Layer Normalization, 2016, arXiv:1607.06450; ε = 1e-5.
@@ -66,7 +66,7 @@ class TokenNorm(eqx.Module):
         return y * self.weight.astype(x.dtype) + self.bias.astype(x.dtype)
 
 
-class FeedForward(eqx.Module):
+class FeedForward(Module):
     """Norm, a hidden layer of four times the width with GELU, and a map back; nothing added.
 
     Args:

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ..dropout import Dropout, Seed
 from .attend import Part, part
 from .dense import Dense, TokenNorm
@@ -29,7 +30,7 @@ class Heads(NamedTuple):
     own: Part | None
 
 
-class SeparateMaps(eqx.Module):
+class SeparateMaps(Module):
     """Own maps for each direction: token to vector, vector to token, vector to vector."""
 
     token_query: Dense
@@ -48,7 +49,7 @@ class SeparateMaps(eqx.Module):
         self.own = Dense(width, 3 * width, key=keys[5]) if own else None
 
 
-class GlobalVectors(eqx.Module):
+class GlobalVectors(Module):
     """The maps that let global vectors and tokens see each other.
 
     Args:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..._checks import whole
+from ..._module import Module
 from ..dropout import Dropout, Seed, derived, seed_of
 from ..initial import normal
 from .attend import Part, collapse, combine, part
@@ -28,7 +29,7 @@ from .plan import Cuboid, CuboidPlan, Padding, relative_index, triple
 Compat = Literal["earthformer"]
 
 
-class CuboidSelfAttention(eqx.Module):
+class CuboidSelfAttention(Module):
     """Multi-head attention of each token to those of its cuboid, and to global vectors.
 
     Args:

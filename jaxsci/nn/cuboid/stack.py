@@ -12,10 +12,10 @@ Reference: Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, figure 2.
 from collections.abc import Sized
 from typing import Any
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ..dropout import derived, seed_of
 from .cross_attention import CuboidCrossAttention
 from .dense import FeedForward
@@ -23,7 +23,7 @@ from .plan import Cuboid, Padding
 from .self_attention import Compat, CuboidSelfAttention
 
 
-class CuboidStack(eqx.Module):
+class CuboidStack(Module):
     """Self-attention over the cuboids of a pattern, one after the other, each with its feed-forward layer.
 
     Args:
@@ -107,7 +107,7 @@ class CuboidStack(eqx.Module):
         return x, vectors
 
 
-class CuboidCrossStack(eqx.Module):
+class CuboidCrossStack(Module):
     """Cross-attention over the windows of a pattern, one after the other, each with its feed-forward layer.
 
     Args:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ...nn.cuboid import CuboidCrossStack, CuboidStack
 from ...nn.cuboid.dense import Dense
 from ...nn.cuboid.stack import key_per
@@ -23,7 +24,7 @@ from .encoder import Memory
 from .recipe import Recipe, Shape
 
 
-class QueryDecoder(eqx.Module):
+class QueryDecoder(Module):
     """Learned queries through levels of self-attention and readings of the memory.
 
     Args:

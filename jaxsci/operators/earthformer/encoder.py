@@ -7,10 +7,10 @@ Reference: Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, section 3.2 
 
 import itertools
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ...nn.cuboid import CuboidStack
 from ...nn.cuboid.dense import Dense
 from ...nn.cuboid.stack import key_per
@@ -22,7 +22,7 @@ Memory = list[tuple[Float[Array, "_ _ _ _"], Float[Array, "_ _"] | None]]
 PATCH = (2, 2)
 
 
-class Encoder(eqx.Module):
+class Encoder(Module):
     """Levels of self-attention.
 
     Args:

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._arrays import check_floating
 from ..._checks import check_key, whole
+from ..._module import Module
 from ...nn.cuboid.self_attention import Compat, check_heads
 from ...nn.frames import nearest
 from ...nn.positions import PositionEmbedding, Positions
@@ -32,7 +33,7 @@ from .stem import Head, Stage, Stem
 from .unet import UNetDecoder
 
 
-class Earthformer(eqx.Module):
+class Earthformer(Module):
     """Forecast frames from frames.
 
     The defaults suit frames of 16 x 16 to 64 x 64 points. `Earthformer.preset` has the published sizes.

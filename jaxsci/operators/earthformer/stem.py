@@ -6,10 +6,10 @@
 Reference: Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, appendix B.
 """
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ...nn.conv_block import ConvBlock
 from ...nn.cuboid.dense import Dense
 from ...nn.frames import Enlarge, PatchMerge, merged, over_frames
@@ -31,7 +31,7 @@ def _blocks(channels: int, out: int, count: int, key: PRNGKeyArray) -> tuple[Con
     )
 
 
-class Stem(eqx.Module):
+class Stem(Module):
     """Make tokens of frames.
 
     Args:
@@ -61,7 +61,7 @@ class Stem(eqx.Module):
         return x
 
 
-class Head(eqx.Module):
+class Head(Module):
     """Make frames of tokens.
 
     Args:

@@ -9,10 +9,10 @@ code.
 
 import itertools
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..._module import Module
 from ...nn.cuboid import CuboidCrossStack, CuboidStack
 from ...nn.cuboid.stack import key_per
 from ...nn.frames import Enlarge, PatchMerge
@@ -21,7 +21,7 @@ from .encoder import PATCH, Memory
 from .recipe import Recipe, Shape
 
 
-class Way(eqx.Module):
+class Way(Module):
     """The stacks and readings of all levels, on the way down or up."""
 
     stacks: tuple[tuple[CuboidStack, ...], ...]
@@ -63,7 +63,7 @@ class Way(eqx.Module):
         return x
 
 
-class UNetDecoder(eqx.Module):
+class UNetDecoder(Module):
     """Down and up the levels with what is known of the future, reading the memory.
 
     Args:

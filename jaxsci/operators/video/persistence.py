@@ -5,10 +5,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._checks import whole
+from ..._module import Module
 from ._frames import checked_frames
 
 
-class Persistence(eqx.Module):
+class Persistence(Module):
     """Repeat the last frame.
 
     Args:

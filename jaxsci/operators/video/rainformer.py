@@ -17,12 +17,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._checks import check_key, whole
+from ..._module import Module
 from ...nn import Conv, FeatureBalance
 from ...nn.patches import from_patches, to_patches
 from ._frames import checked_frames
 
 
-class Rainformer(eqx.Module):
+class Rainformer(Module):
     """Forecast video with a Rainformer.
 
     Width, heads, patch and levels are those of the public code by default, where the window is 9 for frames of

@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ..._module import Module
 from ...nn.patches import from_patches, to_patches
 from ._frames import checked_frames
 
 
-class Forcing(eqx.Module):
+class Forcing(Module):
     """True frames to continue from, in place of predicted ones.
 
     Args:
@@ -31,7 +32,7 @@ class Forcing(eqx.Module):
     mask: Bool[Array, " time_out"]
 
 
-class AbstractRecurrentForecaster(eqx.Module):
+class AbstractRecurrentForecaster(Module):
     """Forecast video by rolling a recurrent network out on its own predictions."""
 
     time_out: eqx.AbstractVar[int]

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._checks import check_key, whole
+from ..._module import Module
 from ...nn import Conv, ConvBlock
 from ...nn.patches import from_patches
 from ._frames import checked_frames
@@ -22,7 +23,7 @@ from ._frames import checked_frames
 Double = tuple[ConvBlock, ConvBlock]
 
 
-class UNet(eqx.Module):
+class UNet(Module):
     """Forecast video with a U-Net.
 
     Width and depth are those of the paper by default; no configuration here claims the size of a published

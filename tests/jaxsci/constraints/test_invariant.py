@@ -201,5 +201,5 @@ def test_a_point_that_its_neighbours_are_nearer_than_is_refused(mean, scale, pow
 
 
 def test_a_shape_that_is_none_is_refused(unchecked):
-    with pytest.raises(ValueError, match="tuple of positive whole numbers"):
+    with pytest.raises(ValueError, match="tuple of positive integers"):
         Invariant(jnp.sum, 1.0, shape=64)

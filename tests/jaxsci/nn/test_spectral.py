@@ -120,3 +120,17 @@ def test_bad_input_is_refused(key):
         conv(jnp.ones((2, 7)))
     with pytest.raises(ValueError, match="as many space axes"):
         choose_transform((4, 4), (2,))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_has_no_fft(dtype, key):
+    options = {"in_channels": 2, "out_channels": 2, "modes": (40,), "key": key}
+    x = jax.random.normal(key, (2, 100)).astype(dtype)
+    with pytest.raises(ValueError, match=f"transform='fft', got {jnp.dtype(dtype)}; use"):
+        SpectralConv(transform="fft", **options)(x)
+    # More modes than the product of matrices is chosen for in single precision.
+    single, half = (SpectralConv(**options) for _ in range(2))
+    out, expected = jax.jit(lambda x: (half(x), single(x.astype(jnp.float32))))(x)
+    assert out.dtype == dtype
+    # Sums of a hundred products of 8 or 11 bits.
+    np.testing.assert_allclose(out.astype(jnp.float32), expected, atol=0.1)

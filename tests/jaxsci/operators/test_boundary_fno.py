@@ -183,3 +183,9 @@ def test_bad_input_is_refused():
         in_time(jnp.ones((1, NT, NX)), jnp.ones((NX, 2)))
     with pytest.raises(ValueError, match="expected rank to be a whole"):
         LowRankNeuralOperator(in_channels=1, out_channels=1, width=4, rank=0, key=KEY)
+
+
+def test_padding_is_refused(key):
+    fno = FNO(in_channels=1, out_channels=1, width=4, modes=(3,), depth=1, padding=0.5, key=key)
+    with pytest.raises(ValueError, match="got one with padding"):
+        BoundaryCorrectedFNO(fno, DirichletEnds())

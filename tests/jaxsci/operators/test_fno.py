@@ -1,5 +1,7 @@
 """FNO: shapes in one, two and three dimensions, resolutions, parameters, learning."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -113,3 +115,61 @@ def test_what_numpy_gives_is_taken_and_a_seed_is_no_key(key):
             FNO(in_channels=1, out_channels=1, width=4, modes=(3,), key=seed)
     with pytest.raises(ValueError, match=r"width to be a whole number >= 1, got 4\.5"):
         FNO(in_channels=1, out_channels=1, width=4.5, modes=(3,), key=key)
+
+
+def padded(padding, modes, key, **options):
+    options = {"in_channels": 1, "out_channels": 1, "width": 4, "depth": 2} | options
+    return FNO(modes=modes, padding=padding, key=key, **options)
+
+
+def test_padding_is_a_larger_domain_that_is_cut_off_again(key):
+    """Layer by layer, on a field that is continued by zeros by hand."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 12, 10)), jnp.float32)
+    fno = padded((0.25, 0.5), (3, 3), key)
+
+    def by_hand(x):
+        v = jnp.zeros((4, 15, 15)).at[:, :12, :10].set(fno.lifted(x))
+        v = fno.blocks[1](jax.nn.gelu(fno.blocks[0](v)))
+        return fno.projected(v[:, :12, :10])
+
+    got, expected = jax.jit(lambda x: (fno(x), by_hand(x)))(x)
+    assert got.shape == (1, 12, 10)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)  # one program in float32
+    periodic = padded(0.0, (3, 3), key)
+    assert jnp.abs(jax.jit(periodic)(x) - got).max() > 1e-3
+    # No parameter more, and without its kernels the operator acts point by point, padded or not.
+    local = lambda m: jax.tree.map(lambda w: jnp.zeros_like(w) if w.ndim == 4 else w, m)
+    assert jax.tree.structure(fno.blocks) == jax.tree.structure(periodic.blocks)
+    one, other = jax.jit(lambda x: (local(fno)(x), local(periodic)(x)))(x)
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_padding_is_the_same_domain_at_each_resolution(key):
+    """A ramp is no circle: its transform is a sum of rectangles, which converges as 1/n, padded or not."""
+    fno = padded(0.25, (4,), key, coordinates=False)
+    fno = jax.tree.map(lambda w: w.astype(float), fno)
+    ramp = lambda n: (jnp.arange(1.0 * n) / n)[None]
+    outs = [jax.jit(fno)(ramp(n))[:, :: n // 16] for n in (16, 32, 64, 128, 256)]
+    steps = [jnp.abs(fine - coarse).max() for coarse, fine in itertools.pairwise(outs)]
+    ratios = np.array(steps[:-1]) / np.array(steps[1:])
+    np.testing.assert_allclose(ratios[1:], 2.0, atol=0.2)  # up to the next order, 1/n
+    # Shares that are no whole number of points are another domain at each resolution.
+    assert jax.eval_shape(padded(0.1, (4,), key), jnp.ones((1, 30))).shape == (1, 30)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bad_padding_is_refused_and_numpys_integers_are_integers(key):
+    for bad in (-0.1, jnp.nan, (0.1, 0.1), "wide", None):
+        with pytest.raises(ValueError, match=r"FNO expected padding"):
+            padded(bad, (4,), key)
+    fno = padded(np.float32(0.25), (np.int64(4),), key)
+    assert fno.modes == (4,)
+    assert type(fno.blocks[0].kernel.modes[0]) is int
+    big_endian = np.linspace(0, 1, 16, dtype=">f4")[None]
+    x = jnp.asarray(big_endian.astype(np.float32))
+    np.testing.assert_array_equal(jax.jit(fno)(x), jax.jit(lambda x: fno(x))(x))
+    np.testing.assert_array_equal(fno.lifted(big_endian), fno.lifted(x))
+    for bad in ((4.0,), ("4",), (0,), 4):
+        with pytest.raises(ValueError, match="FNO expected modes as a tuple"):
+            padded(0.0, bad, key)
