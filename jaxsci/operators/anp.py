@@ -19,10 +19,12 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import check_finite
+from .._arrays import check_finite, numbers
 from .._checks import check_key, whole
 from .._module import Module
+from .._numeric import wide
 from ..nn.attention import CrossAttention, SelfAttentionBlock
+from ..nn.precision import in_precision
 
 
 class SetEncoder(Module):
@@ -174,6 +176,7 @@ class AttentiveNeuralProcess(Module):
     ) -> dist.Normal:
         """Distribution q(z | x, y) of the latent variable, batch shape (width,)."""
         x, y, _ = self._checked(x, y, x)
+        self = in_precision(self, x.dtype)
         pooled = self.latent_encoder(x, y, key=dropout_key).mean(axis=0)
         mean, raw = jnp.split(self.latent_out(jax.nn.relu(self.latent_hidden(pooled))), 2)
         # Bounded away from 0 and from above by 1, as usual for neural processes: the KL stays finite.
@@ -189,6 +192,7 @@ class AttentiveNeuralProcess(Module):
     ) -> Float[Array, "targets width"]:
         """The deterministic path r(x*): what the targets read from the context."""
         context_x, context_y, target_x = self._checked(context_x, context_y, target_x)
+        self = in_precision(self, target_x.dtype)
         values = self.deterministic(context_x, context_y, key=dropout_key)
         keys, queries = (jax.vmap(self.locate)(x) for x in (context_x, target_x))
         for cross, norm in zip(self.cross, self.norms, strict=True):
@@ -202,6 +206,7 @@ class AttentiveNeuralProcess(Module):
         target_x: Float[Array, "targets dims"],
     ) -> dist.Normal:
         """The Gaussian at every target, given what it read and the latent variable."""
+        self = in_precision(self, target_x.dtype)
         located = jax.vmap(self.locate)(target_x)
         shared = jnp.broadcast_to(z, located.shape)
         raw = jax.vmap(self.decoder)(jnp.concatenate([attended, shared, located], axis=-1))
@@ -240,7 +245,10 @@ class AttentiveNeuralProcess(Module):
         return (divergence - log_likelihood) / target_y.size, predicted
 
     def _checked(self, context_x, context_y, target_x) -> tuple[Array, Array, Array]:
-        context_x, context_y, target_x = map(jnp.asarray, (context_x, context_y, target_x))
+        names = ("context_x", "context_y", "target_x")
+        given = zip(names, (context_x, context_y, target_x), strict=True)
+        given = [wide(numbers("AttentiveNeuralProcess", name, x)) for name, x in given]
+        context_x, context_y, target_x = (jnp.asarray(x, given[0].dtype) for x in given)
         expected = f"(points, dims={self.dims}) and (points, channels={self.channels})"
         fits = (
             context_x.ndim == context_y.ndim == target_x.ndim == 2
