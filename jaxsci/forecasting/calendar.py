@@ -14,6 +14,8 @@ import pandas as pd
 
 from jaxsci._checks import whole
 
+from .dates import check_counters, check_kind, reads_by_wall, with_zone, without_zone, zone_of
+
 Dates = np.ndarray
 
 # Harmonics of a cycle: two let a day or a week have two peaks of different height.
@@ -46,7 +48,17 @@ class DateFacts:
         longest = tuple(_ordered(dates.loc[groups == name]) for name in lengths.index[:_LONGEST])
         return cls(_ordered(dates), longest, lengths.size)
 
+    def without_zone(self, wall: bool) -> "DateFacts":
+        """The same by the wall clock or by universal time."""
+        longest = tuple(without_zone(dates, wall) for dates in self.longest)
+        return DateFacts(without_zone(self.every, wall), longest, self.series)
+
     def __add__(self, other: "DateFacts") -> "DateFacts":
+        if zone_of(self.every) != zone_of(other.every):
+            raise ValueError(
+                f"Calendar expected dates of one time zone, got {zone_of(self.every)} and "
+                f"{zone_of(other.every)}; bring them to one with tz_convert or tz_localize."
+            )
         longest = sorted((*self.longest, *other.longest), key=len, reverse=True)[:_LONGEST]
         every = _ordered(pd.concat([self.every, other.every]))
         return DateFacts(every, tuple(longest), self.series + other.series)
@@ -57,12 +69,16 @@ class Calendar:
     """Dates ``start + k spacing``, k = 0, 1, 2, ...
 
     Attributes:
-        start: the first date, a `pandas.Timestamp`, or a whole number.
+        start: the first date, a `pandas.Timestamp` without a time zone, or a whole number.
         spacing: a pandas frequency such as "h", "D", "W-SUN", "MS", or a whole number.
+        zone: time zone of the dates that come in and go out, if they have one.
+        wall: whether inside they are those of its wall clock, as days are, or of universal time, as hours are.
     """
 
     start: Any
     spacing: str | int
+    zone: str | None = None
+    wall: bool = True
 
     @classmethod
     def of(cls, facts: DateFacts, spacing: str | int | None) -> "Calendar":
@@ -76,9 +92,13 @@ class Calendar:
         Raises:
             ValueError: a spacing of another kind, one that is finer than all dates, or that cannot be inferred.
         """
+        zone = zone_of(facts.every)
+        wall = zone is None or reads_by_wall(facts.every)
+        facts = facts.without_zone(wall)
         first = facts.every.iloc[0]
         if pd.api.types.is_integer_dtype(facts.every.dtype):
             if spacing is None:
+                check_counters(facts.every.to_numpy())
                 gaps = np.diff(facts.every.to_numpy())
                 spacing = int(np.gcd.reduce(gaps)) if gaps.size else 1
             if isinstance(spacing, str) or spacing < 1:
@@ -94,9 +114,9 @@ class Calendar:
             raise ValueError(
                 f"Calendar expected a pandas frequency for dates, got {spacing}; use 'D' or 'h', for instance."
             )
-        calendar = cls(pd.Timestamp(first), spacing)
+        calendar = cls(pd.Timestamp(first), spacing, zone, wall)
         # A finer one would make hours of days.
-        apart = int(np.gcd.reduce(np.diff(calendar.positions(facts.every)))) if named else 1
+        apart = int(np.gcd.reduce(np.diff(calendar._numbers(facts.every)))) if named else 1
         if apart > 1 and facts.every.size > _FEW:
             raise ValueError(
                 f"Calendar expected the spacing of the dates, got {spacing!r}, of which all "
@@ -126,6 +146,14 @@ class Calendar:
                 f"{'whole numbers' if counted else 'dates'}, got "
                 f"{dates.dtype}; convert it."
             )
+        if zone_of(dates) != self.zone:
+            raise ValueError(
+                f"Calendar expected dates of the time zone that was learned, {self.zone}, got "
+                f"{zone_of(dates)}; bring them to it with dt.tz_convert or dt.tz_localize."
+            )
+        return self._numbers(without_zone(dates, self.wall))
+
+    def _numbers(self, dates: pd.Series) -> np.ndarray:
         if isinstance(self.spacing, int):
             offset = dates.to_numpy(np.int64) - self.start
             numbers, rest = np.divmod(offset, self.spacing)
@@ -159,9 +187,13 @@ class Calendar:
         line = pd.date_range(first, periods=int(positions.max(initial=0)) - low + 1, freq=offset)
         return line.to_numpy()[positions - low]
 
+    def stamps(self, dates: Dates) -> Any:
+        """Dates from `dates` as a column of a frame, in their time zone."""
+        return dates if self.zone is None else with_zone(dates, self.zone, self.wall)
+
     def name(self, position: int | np.integer) -> str:
         """The date of a number k, as pandas prints the dates of a frame."""
-        date = self.dates(np.array([position]))[0]
+        date = self.stamps(self.dates(np.array([position])))[0]
         return str(date if isinstance(self.spacing, int) else pd.Timestamp(date))
 
     def features(self, positions: np.ndarray, seasons: Sequence[int]) -> np.ndarray:
@@ -174,7 +206,8 @@ class Calendar:
         if isinstance(self.spacing, int):
             cycles = [(dates / self.spacing) / season for season in seasons if season > 1]
         else:
-            index = pd.DatetimeIndex(dates.ravel())
+            index = pd.DatetimeIndex(self.stamps(dates.ravel()))
+            index = index if index.tz is None else index.tz_localize(None)
             first = index[0]
             step: Any = first + pd.tseries.frequencies.to_offset(self.spacing) - first
             hour = index.hour + index.minute / 60
@@ -196,14 +229,16 @@ class Calendar:
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes this calendar of."""
-        return {"start": str(self.start), "spacing": self.spacing}
+        where = {"zone": self.zone, "wall": self.wall}
+        return {"start": str(self.start), "spacing": self.spacing} | where
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Calendar":
         """The calendar that `to_json` described."""
         spacing = content["spacing"]
         start = content["start"]
-        return cls(int(start) if isinstance(spacing, int) else pd.Timestamp(start), spacing)
+        first = int(start) if isinstance(spacing, int) else pd.Timestamp(start)
+        return cls(first, spacing, content["zone"], content["wall"])
 
 
 def check_spacing(who: str, freq: Any) -> str | int | None:
@@ -230,17 +265,6 @@ def check_spacing(who: str, freq: Any) -> str | int | None:
     return freq
 
 
-def check_kind(dates: pd.Series) -> None:
-    """Refuse dates that are neither timestamps nor whole numbers."""
-    if pd.api.types.is_integer_dtype(dates.dtype) or pd.api.types.is_datetime64_dtype(dates.dtype):
-        return
-    raise ValueError(
-        "Calendar expected ds as datetime64 without a time zone, or whole numbers, got "
-        f"{dates.dtype}; convert it "
-        "with pandas.to_datetime, and tz_localize(None)."
-    )
-
-
 # Series, and stretches of each, that are looked at for the spacing.
 _LONGEST = 3
 # Dates that may be multiples of the spacing apart by chance.
@@ -262,16 +286,24 @@ def _inferred(facts: DateFacts) -> str:
             "name the spacing when the forecaster is built, as in freq='D'."
         )
     for line in (every, *longest):
-        spacing = _spacing(line)
+        spacing = spacing_of(line)
         if spacing is not None:
             return spacing
     # Where dates are missing in each of these, a stretch without gaps tells, if all dates agree with it.
     for size in (8, 5, 3):
         for line in longest:
             for start in range(min(line.size - size + 1, _TRIED)):
-                spacing = _spacing(line[start : start + size])
+                spacing = spacing_of(line[start : start + size])
                 if spacing is not None and _fits(every, spacing):
                     return spacing
+    if every.size >= 3 and every.day.nunique() == 1:
+        raise ValueError(
+            f"Calendar expected dates at the beginning or the end of months, got day {every[0].day} of each; "
+            "name the months, as in frame.ds.dt.to_period('M')."
+        )
+    for spacing in ("SMS", "SME"):
+        if every.size >= 3 and _fits(every, spacing):
+            return spacing
     raise ValueError(
         "Calendar expected 3 dates in a row, of one of the longest series, whose spacing all others fit, got "
         f"none among {facts.series} series; name the spacing when the forecaster is built, as in freq='D'."
@@ -284,7 +316,7 @@ def _weekly(line: pd.DatetimeIndex) -> bool:
     return line.size >= 3 and bool((np.asarray(weeks) % 1 == 0).all())
 
 
-def _spacing(line: pd.DatetimeIndex) -> str | None:
+def spacing_of(line: pd.DatetimeIndex) -> str | None:
     """The spacing of dates without gaps, if there is one."""
     if line.size < 3:
         return None

@@ -1,5 +1,6 @@
 """Columns of covariates as numbers: standardised, with marks where gaps are, or one of the categories seen."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +81,17 @@ class ColumnFacts:
         Raises:
             ValueError: infinite numbers.
         """
+        values = as_numbers_or_names(name, values)
         if not pd.api.types.is_numeric_dtype(values.dtype):
-            levels = frozenset(category_name(v) for v in values.dropna().unique())
+            known: Any = values.dropna().unique()
+            levels = frozenset(category_name(v) for v in known)
+            if len(levels) < len(known):
+                names = [category_name(v) for v in known]
+                twice = max(names, key=names.count)
+                raise ValueError(
+                    f"jaxsci.forecasting expected categories of different names in column {name!r}, got "
+                    f"several that are written {twice!r}; make them one, as in astype(str)."
+                )
             return cls(name, levels=levels, gaps=bool(values.isna().any()))
         numbers = values.to_numpy(np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
@@ -144,6 +154,65 @@ def learn_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[Column, ..
     return tuple(ColumnFacts.of(name, frame[name]).column() for name in names)
 
 
+def as_numbers_or_names(name: str, values: Any) -> Any:
+    """A covariate as numbers or as names, whatever type it is kept in; its meaning is not left to that.
+
+    Numbers that are objects (as of `decimal.Decimal`) are numbers, and what pandas calls a category is a name.
+
+    Raises:
+        ValueError: text that reads as numbers, dates and durations, which could be meant either way.
+    """
+    dtype = values.dtype
+    if pd.api.types.is_numeric_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype):
+        return values
+    kind = pd.api.types.infer_dtype(values.astype(object), skipna=True)
+    if kind in _NUMBERS:
+        return pd.Series(
+            pd.to_numeric(values.astype(object), errors="coerce"), values.index, np.float64
+        )
+    if kind in _MOMENTS:
+        raise ValueError(
+            f"jaxsci.forecasting expected numbers or names in column {name!r}, got {kind}; make numbers of it, "
+            f"as in (frame[{name!r}] - frame[{name!r}].min()) / pandas.Timedelta(days=1)."
+        )
+    if kind == "string":
+        known: Any = values.dropna()
+        read: Any = pd.to_numeric(known.astype(object), errors="coerce")
+        if len(known) and read.notna().all():
+            raise ValueError(
+                f"jaxsci.forecasting expected numbers or names in column {name!r}, got text that reads as "
+                f"numbers, such as {known.iloc[0]!r}; convert it with pandas.to_numeric if numbers are meant, "
+                "with astype('category') if names are."
+            )
+    return values
+
+
+_NUMBERS = ("decimal", "floating", "integer", "mixed-integer-float", "boolean")
+_MOMENTS = ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period")
+
+
+def coded(column: Column, values: Any) -> np.ndarray:
+    """The numbers of a column's categories, with a warning where some were never seen."""
+    codes = column.codes(values)
+    _warn_of_unseen(column, values[(codes == 0) & values.notna().to_numpy()])
+    return codes
+
+
+def _warn_of_unseen(column: Column, values: Any) -> None:
+    """Say which categories were not there when the column was learned, above all those spelt otherwise."""
+    unseen = sorted({category_name(value) for value in values.unique()})
+    if not unseen:
+        return
+    folded = {level.strip().casefold(): level for level in column.levels or ()}
+    alike = {name: folded[key] for name in unseen if (key := name.strip().casefold()) in folded}
+    spelt = f"; {next(iter(alike))!r} may be {next(iter(alike.values()))!r}" if alike else ""
+    warnings.warn(
+        f"Column {column.name!r} has categories that were not there when it was learned, which count as "
+        f"unknown: {unseen[:5]}{spelt}.",
+        stacklevel=2,
+    )
+
+
 def category_name(value: Any) -> str:
     """The name of a category; 1.0 is 1, as joins make floats of integers."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -158,9 +227,9 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
     """
     parts = [np.zeros((len(frame), 0))]
     for column in columns:
-        values = frame[column.name]
+        values: Any = as_numbers_or_names(column.name, frame[column.name])
         if column.levels is not None:
-            codes = column.codes(values)
+            codes = coded(column, values)
             parts.append((codes[:, None] == np.arange(1, column.width + 1)).astype(np.float64))
             continue
         try:

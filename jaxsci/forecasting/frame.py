@@ -8,48 +8,84 @@ import numpy as np
 import pandas as pd
 
 from ..data._extras import extra
-from .calendar import check_kind
 from .columns import category_name
+from .dates import as_dates, check_kind, zone_of
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
 
 
 def as_frame(frame: Any) -> pd.DataFrame:
-    """A pandas frame from one, from a polars frame, or from the path of a parquet file.
+    """A pandas frame in NumPy's types from one of pandas, polars or Arrow, or from the path of a parquet file.
 
-    Days in ``ds`` that are objects, as parquet and polars give them to pandas, become timestamps.
+    Dates that mean one moment each become timestamps (see `as_dates`).
 
     Raises:
         TypeError: for anything else.
     """
-    table = _table(frame)
-    ds = table.get(DATE)
-    if isinstance(ds, pd.Series) and pd.api.types.infer_dtype(ds, skipna=True) == "date":
-        return table.assign(**{DATE: pd.to_datetime(ds)})
-    return table
+    table: Any = _table(frame)
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise ValueError(
+            f"jaxsci.forecasting expected columns of different names, got {repeated[0]!r} more than once; "
+            "rename or drop one."
+        )
+    changed = {name: plain for name in table.columns if (plain := _plain(table[name])) is not None}
+    if DATE in table.columns:
+        dates = as_dates(changed.get(DATE, table[DATE]))
+        if dates is not table[DATE]:
+            changed[DATE] = dates
+    return (
+        table.assign(**{str(name): column for name, column in changed.items()})
+        if changed
+        else table
+    )
+
+
+def _plain(column: Any) -> Any:
+    """A column of Arrow's types as one of pandas' own; None where nothing is to be done."""
+    dtype = column.dtype
+    if not isinstance(dtype, pd.ArrowDtype):
+        return None
+    if dtype.kind == "b":
+        return column.astype("boolean")
+    if pd.api.types.is_numeric_dtype(dtype):
+        whole = dtype.kind in "iu" and not column.isna().any()
+        return pd.Series(
+            column.to_numpy(np.int64 if whole else np.float64, na_value=0 if whole else np.nan),
+            index=column.index,
+        )
+    return column.astype(object)
 
 
 def _table(frame: Any) -> pd.DataFrame:
+    module = type(frame).__module__.partition(".")[0]
     if isinstance(frame, pd.DataFrame):
         return frame
     if isinstance(frame, str | Path):
-        arrow = extra(
-            "jaxsci.forecasting", "pyarrow", "pyarrow", "pass a pandas frame", name="forecast"
-        )
-        try:
-            return pd.read_parquet(frame)
-        except arrow.ArrowInvalid as error:
-            raise ValueError(
-                f"jaxsci.forecasting expected a parquet file or a folder of such at {frame}, got something "
-                f"else ({str(error).splitlines()[0]}); open a store with SeriesStore, and read other files "
-                "with pandas."
-            ) from error
-    if hasattr(frame, "to_dict") and type(frame).__module__.startswith("polars"):
+        return _read(frame)
+    if module == "polars" and hasattr(frame, "lazy"):
+        frame = frame.collect() if hasattr(frame, "collect") else frame
         return pd.DataFrame(frame.to_dict(as_series=False))
+    if module == "pyarrow" and hasattr(frame, "to_pandas"):
+        return frame.to_pandas()
     raise TypeError(
-        f"jaxsci.forecasting expected a pandas or polars frame, or the path of a parquet file, got "
-        f"{type(frame).__name__}; make a frame with columns unique_id, ds, y."
+        f"jaxsci.forecasting expected a frame of pandas or polars, a table of Arrow, or the path of a parquet "
+        f"file, got {type(frame).__name__}; make a frame with columns unique_id, ds, y."
     )
+
+
+def _read(path: str | Path) -> pd.DataFrame:
+    arrow = extra(
+        "jaxsci.forecasting", "pyarrow", "pyarrow", "pass a pandas frame", name="forecast"
+    )
+    try:
+        return pd.read_parquet(path)
+    except arrow.ArrowInvalid as error:
+        raise ValueError(
+            f"jaxsci.forecasting expected a parquet file or a folder of such at {path}, got something "
+            f"else ({str(error).splitlines()[0]}); open a store with SeriesStore, and read other files "
+            "with pandas."
+        ) from error
 
 
 def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -98,7 +134,7 @@ def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
             )
 
 
-def joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def joined(frame: Any, future: Any, names: list[str]) -> pd.DataFrame:
     """The frame and the rows that follow it."""
     check_frame(future, names)
     strangers = set(future[ID]) - set(frame[ID])
@@ -106,6 +142,11 @@ def joined(frame: pd.DataFrame, future: pd.DataFrame, names: list[str]) -> pd.Da
         raise ValueError(
             "predict expected future rows of the frame's series, got "
             f"{sorted(map(str, strangers))[:3]} too; give a new series one row in the frame, with y missing."
+        )
+    if zone_of(future[DATE]) != zone_of(frame[DATE]):
+        raise ValueError(
+            f"predict expected future rows in the frame's time zone, {zone_of(frame[DATE])}, got "
+            f"{zone_of(future[DATE])}; bring them to it with dt.tz_convert or dt.tz_localize."
         )
     ahead = future.loc[:, [ID, DATE, *names]].set_index([ID, DATE])
     rows = frame.set_index([ID, DATE])

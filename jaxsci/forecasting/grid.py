@@ -86,13 +86,14 @@ class ForecastGrid:
         frame = pd.DataFrame(
             {
                 ID: np.broadcast_to(self.panel.ids[:, None, None], shape).ravel(),
-                DATE: self.panel.dates(self._ahead()).ravel(),
+                DATE: self.panel.calendar.stamps(self.panel.dates(self._ahead()).ravel()),
             }
         )
         targets, known = self.targets
         if cutoffs:
             made = self.panel.dates(np.asarray(self.columns))[..., None]
-            frame[CUTOFF] = np.broadcast_to(made, shape).ravel()
+            made = np.broadcast_to(made, shape).ravel()
+            frame[CUTOFF] = self.panel.calendar.stamps(made)
             frame[TARGET] = targets.ravel()
         for index, level in enumerate(self.levels):
             frame[quantile_name(level)] = self.values[..., index].ravel()
@@ -171,5 +172,11 @@ def check_levels(who: str, levels: Sequence[float]) -> tuple[float, ...]:
         raise ValueError(
             f"{who} expected quantiles that increase between 0 and 1, got {tuple(levels)}; give "
             "their levels, as in (0.1, 0.5, 0.9)."
+        )
+    names = [quantile_name(value) for value in values]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"{who} expected quantiles whose columns have names of their own, got {levels}, of which some are "
+            f"called {max(names, key=names.count)!r}; leave out what differs by less than six digits."
         )
     return values

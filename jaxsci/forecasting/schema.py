@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .calendar import Calendar, DateFacts
-from .columns import Column, ColumnFacts, encode, learn_columns
+from .columns import Column, ColumnFacts, coded, encode, learn_columns
 from .frame import DATE, ID, TARGET, as_frame, check_frame, joined
+from .gaps import check_gaps
 from .panel import Panel
 
 
@@ -122,6 +123,7 @@ class Schema:
             frame = joined(frame, as_frame(future), [c.name for c in self.future])
         series, ids = pd.factorize(frame[ID], sort=True)
         position = self.calendar.positions(frame[DATE])
+        check_gaps(frame, series, position, self.calendar)
         y = frame[TARGET].to_numpy(np.float64)
         ends, length = _ends(series, position, np.isfinite(y), len(ids))
         column = position - ends[series] + length - 1
@@ -168,7 +170,7 @@ class Schema:
                 [spread(encode(frame, self.future), length + self.horizon, everywhere), cycles], -1
             ),
             static=encode(statics, numbers),
-            codes=_stacked([c.codes(statics[c.name]) for c in categories], len(ids)),
+            codes=_stacked([coded(c, statics[c.name]) for c in categories], len(ids)),
             categories=tuple(c.width for c in categories),
         )
 

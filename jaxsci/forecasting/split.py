@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .calendar import check_kind
+from .dates import check_kind, zone_of
 from .frame import DATE, ID, as_frame
 
 
@@ -42,7 +42,7 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"split_by_date expected {kind} like those of the frame, got {last!r}; write {example!r}, for "
             "instance."
         )
-    before: Any = dates <= (last if counted else _moment(last))
+    before: Any = dates <= (last if counted else _moment(last, zone_of(dates)))
     if before.all() or not before.any():
         raise ValueError(
             f"split_by_date expected a date with rows up to it and after it, got {last}, and rows from "
@@ -53,13 +53,14 @@ def split_by_date(frame: Any, last: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return first.reset_index(drop=True), second.reset_index(drop=True)
 
 
-def _moment(last: Any) -> Any:
+def _moment(last: Any, zone: str | None) -> Any:
     """The last moment that a date stands for; text names a minute, an hour, a day or a month."""
     if not isinstance(last, str):
-        return pd.Timestamp(last)
+        moment: Any = pd.Timestamp(last)
+        return moment.tz_localize(zone) if moment.tzinfo is None else moment
     try:
         period: Any = pd.Period(last)
-        return period.end_time
+        return period.end_time.tz_localize(zone)
     except ValueError as error:
         raise ValueError(
             f"split_by_date expected a date, got {last!r}; write '2024-06-30', for instance."

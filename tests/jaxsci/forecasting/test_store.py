@@ -323,7 +323,7 @@ def test_covariates_that_are_not_known_ahead_are_refused_when_they_are_needed(tm
         (lambda f: f.assign(y=np.nan), "at least one known target"),
         (lambda f: f.assign(sales=np.inf), "finite or missing numbers in column 'sales'"),
         (lambda f: f.assign(size=range(len(f))), "one value of the static covariate 'size'"),
-        (lambda f: f.assign(ds=f["ds"].astype(str)), "ds as datetime64"),
+        (lambda f: f.assign(ds=f["ds"].dt.strftime("%d.%m.%Y")), "ds as timestamps"),
         (
             lambda f: f.assign(unique_id=f["ds"]),
             "unique_id as strings or whole numbers, got timestamp",
