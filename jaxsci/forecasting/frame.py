@@ -69,7 +69,7 @@ def _table(frame: Any) -> pd.DataFrame:
     if module == "pyarrow" and hasattr(frame, "to_pandas"):
         return frame.to_pandas()
     raise TypeError(
-        f"jaxsci.forecasting expected a frame of pandas or polars, a table of Arrow, or the path of a parquet "
+        f"jaxsci.forecasting expected a pandas or polars frame, a table of Arrow, or the path of a parquet "
         f"file, got {type(frame).__name__}; make a frame with columns unique_id, ds, y."
     )
 

@@ -174,7 +174,8 @@ def test_new_series_are_forecast_from_what_is_known_of_them(kind, frame, fitted)
         }
     )
     both = pd.concat([frame, new], ignore_index=True)
-    forecast = forecaster.predict(both, rows_ahead(frame, 3))
+    with pytest.warns(UserWarning, match=r"'kind' has categories .* count as unknown: \['never'\]"):
+        forecast = forecaster.predict(both, rows_ahead(frame, 3))
     mine = forecast[forecast.unique_id == "new"]
     assert mine.ds.iloc[0] == pd.Timestamp("2021-03-01")
     assert np.isfinite(mine[["0.1", "0.5", "0.9"]].to_numpy()).all()
