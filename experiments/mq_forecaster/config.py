@@ -21,6 +21,7 @@ class Training:
         width: channels.
         learning_rate: the largest.
         half_life: dates after which an observation counts half in a series' level; 0 for the library's choice.
+        holdout: last dates that training stops early by; 0 trains for all steps, as the records were made.
     """
 
     steps: int = 1500
@@ -29,6 +30,7 @@ class Training:
     width: int = 32
     learning_rate: float = 4e-3
     half_life: float = 0.0
+    holdout: int = 0
 
     def options(self, seed: int) -> dict[str, Any]:
         """What a network is built with; the seed fixes its initial weights and batches."""

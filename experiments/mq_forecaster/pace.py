@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxsci.forecasting.neural import NeuralForecaster, forking_loss
+from jaxsci.forecasting import forking_loss
+from jaxsci.forecasting.neural import NeuralForecaster
 from jaxsci.training import OptimizerConfig, init_state, make_train_step
 
 

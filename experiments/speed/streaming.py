@@ -24,7 +24,6 @@ import tyro
 from experiments.speed.scripts.peak import Peak
 from experiments.speed.timing import alternated
 from jaxsci.forecasting import MQCNN, SeriesStore, StretchSource, forking_loss
-from jaxsci.forecasting.scaling import Prior
 
 WEEKS, HORIZON = 120, 8
 TOGETHER = 10_000
@@ -101,7 +100,7 @@ def main(series: int = 300_000, steps: int = 200) -> None:
 
 def _compare(model: MQCNN, store: SeriesStore) -> None:
     """A gradient from the store beside one from memory."""
-    network = eqx.tree_at(lambda n: n.prior, model.network, Prior.neutral())
+    network = model.network
     stream = model.source(store, network, key=jax.random.key(0))
     memory = model.source(store.panel(0), network, key=jax.random.key(0))
 

@@ -27,6 +27,7 @@ from .hierarchy import Hierarchy as Hierarchy
 from .intermittent import SBA as SBA
 from .intermittent import TSB as TSB
 from .intermittent import Croston as Croston
+from .learning.losses import forking_loss as forking_loss
 from .lineage import MLP as MLP
 from .lineage import MQCNN as MQCNN
 from .lineage import MQRNN as MQRNN
@@ -35,7 +36,6 @@ from .loading import load as load
 from .naive import Drift as Drift
 from .naive import SeasonalNaive as SeasonalNaive
 from .network import MQNetwork as MQNetwork
-from .neural import forking_loss as forking_loss
 from .panel import Panel as Panel
 from .reconcile import reconcile as reconcile
 from .reconcile_frame import reconcile_frame as reconcile_frame

@@ -31,9 +31,10 @@ from jaxsci.metrics.quantile_loss import pinball
 from .forecaster import Forecaster
 from .forking import AlignedSource, ForkSource
 from .hierarchy import Hierarchy
+from .learning.losses import mean_loss
 from .loading import load
 from .network import MQNetwork
-from .neural import NeuralForecaster, mean_loss
+from .neural import NeuralForecaster
 from .panel import Panel
 from .reconcile import LEAST_TIMES, METHODS, Method, reconcile
 from .wrapper import INNER, Wrapper
@@ -120,13 +121,18 @@ class Coherent(Wrapper):
         inner, ordered = copy.copy(self.forecaster), panel.rows(order)
         assert isinstance(inner, NeuralForecaster)
 
-        def source(network: MQNetwork, key: PRNGKeyArray) -> AlignedSource:
-            stretches = inner.source(ordered, network, key=key)
+        # Differences from numbers that add up themselves, as the forecasts are to.
+        y, first = ordered.y, ordered.observed.argmax(1)
+        bottom = list(self.hierarchy.bottom)
+        zero = np.asarray(self.hierarchy.summing, np.float64) @ y[bottom, first[bottom]]
+
+        def source(network: MQNetwork, key: PRNGKeyArray, held: int) -> AlignedSource:
+            stretches = inner.source(ordered, network, key=key, zero=zero, held=held)
             assert isinstance(stretches, ForkSource)
             dates = max(1, inner.batch_size // len(order))
             return AlignedSource(forks=stretches, dates=dates)
 
-        inner._train([ordered], source, self._loss)
+        inner._train([ordered], source, self._loss, zero)
         self.forecaster = inner
 
     def _of_the_past(self, panel: Panel, order: np.ndarray) -> Float[np.ndarray, "dates series"]:

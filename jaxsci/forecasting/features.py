@@ -30,12 +30,14 @@ class FeatureTable:
         level: m, ``(series, T)``.
         scale: σ, ``(series, T)``.
         seasons: periods, increasing; 1 for none.
+        typical: scale of a typical series, that the others' are told in.
     """
 
     panel: Panel
     level: np.ndarray
     scale: np.ndarray
     seasons: tuple[int, ...]
+    typical: float = 1.0
 
     def of_dates(self, series: np.ndarray, dates: np.ndarray) -> np.ndarray:
         """Features of dates t of series, both ``(n,)``, that do not depend on the target, ``(n, features)``."""
@@ -57,7 +59,9 @@ class FeatureTable:
             columns.append(np.stack([mean, spread, high, low, zero], -1))
         level, scale = self.level[series, dates], self.scale[series, dates]
         age = self._age[series, dates]
-        size = np.stack([np.log(scale), np.arcsinh(level / scale), np.log1p(age)], -1)
+        size = np.stack(
+            [np.log(scale / self.typical), np.arcsinh(level / scale), np.log1p(age)], -1
+        )
         columns += [size, panel.past[series, dates], panel.static[series]]
         return np.concatenate(columns, 1)
 
@@ -134,8 +138,7 @@ def draw_targets(
     A target u of a series that began at f is forecast from the dates t = u − h ≥ f. Only the numbers of
     them, one for each value of the panel, are kept in memory.
     """
-    first = np.where(panel.observed.any(1), panel.observed.argmax(1), panel.length)
-    dates = np.clip(np.arange(panel.length) - first[:, None], 0, panel.horizon)
+    dates = np.clip(np.arange(panel.length) - panel.first[:, None], 0, panel.horizon)
     total = np.cumsum(np.where(panel.observed, dates, 0))
     count = int(total[-1])
     chosen = np.arange(count) if count <= rows else np.sort(rng.choice(count, rows, replace=False))

@@ -15,8 +15,9 @@ from jaxtyping import PRNGKeyArray
 from jaxsci._checks import whole
 
 from .attention_decoder import AttentionDecoder
-from .decoders import DirectDecoder
+from .decoders import DirectDecoder, MQDecoder
 from .encoders import ConvEncoder, RecurrentEncoder, WindowEncoder
+from .network import MQNetwork
 from .neural import NeuralForecaster
 
 
@@ -83,7 +84,7 @@ class MQRNN(NeuralForecaster):
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
         encoder = RecurrentEncoder(in_channels=n["all"], width=self.width, key=keys[0])
-        return self._mq(encoder, n, sizes, keys[1:])
+        return _mq(self, encoder, n, sizes, keys[1:])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -114,7 +115,7 @@ class MQCNN(NeuralForecaster):
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
-        return self._mq(self._encoder(n["all"], keys[0]), n, sizes, keys[1:])
+        return _mq(self, self._encoder(n["all"], keys[0]), n, sizes, keys[1:])
 
     def _encoder(self, channels: int, key: PRNGKeyArray) -> ConvEncoder:
         assert self.dilations is not None
@@ -189,6 +190,22 @@ class MQTransformer(MQCNN):
             key=keys[1],
         )
         return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[2])
+
+
+def _mq(forecaster: NeuralForecaster, encoder, n, sizes, keys) -> MQNetwork:
+    """The network of MQ-RNN and MQ-CNN."""
+    width = forecaster.width
+    decoder = MQDecoder(
+        encoding=encoder.width,
+        future=n["future"],
+        static=n["static"],
+        horizon=forecaster.horizon,
+        agnostic=width,
+        width=width,
+        key=keys[0],
+    )
+    seasons = forecaster.seasons
+    return forecaster._network_of(encoder, decoder, sizes, width, seasons, key=keys[1])
 
 
 def _dates(forecaster: NeuralForecaster, name: str, usual: int, *, least: int = 1) -> int:

@@ -22,7 +22,6 @@ from ..nn.perceptron import linear
 from .decoders import AbstractDecoder
 from .encoders import AbstractEncoder
 from .heads import AbstractHead
-from .scaling import Prior
 from .series import Series, aligned_lags, bounded, lag_count
 
 # Channels of a category.
@@ -50,7 +49,6 @@ class MQNetwork(eqx.Module):
     head: AbstractHead
     embeddings: tuple[Float[Array, "levels embedding"], ...]
     out: eqx.nn.Linear
-    prior: Prior
     horizon: int = eqx.field(static=True)
     seasons: tuple[int, ...] = eqx.field(static=True)
     origin: bool = eqx.field(static=True)
@@ -80,7 +78,6 @@ class MQNetwork(eqx.Module):
             (0.1 * jax.random.normal(k, (n + 1, embedding))).at[0].set(0.0)
             for k, n in zip(keys, categories, strict=True)
         )
-        self.prior = Prior.neutral()
         lags = lag_count(self.seasons) + decoder.copies
         self.out = eqx.nn.Linear(width + 2 * lags, head.outputs + lags, key=out_key)
 

@@ -7,32 +7,33 @@ import abc
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from jaxsci._checks import whole
-from jaxsci.training import OptimizerConfig, Source, StreamSource, fit
+from jaxsci.training import OptimizerConfig, Source, StreamSource
 from jaxsci.training.step import LossFn
 
-from .decoders import MQDecoder
 from .forecaster import Forecaster
 from .forking import ForkSource, SeriesArrays, typical_of
 from .grid import check_levels
 from .heads import HEADS
+from .learning.holdout import CELLS, dates_held_out, judge_of
+from .learning.losses import forking_loss
+from .learning.passes import forecasts
+from .learning.training import in_single_precision, train
 from .network import EMBEDDING, MQNetwork
-from .panel import Panel
-from .scaling import learn_prior, usual_half_life
+from .panel import Panel, check_counts
+from .scaling import Prior, learn_prior, usual_half_life
 from .store import SeriesStore
 from .stretches import Stretches, StretchSource
 
-# Forecasts of one pass, or dates read: bounds its memory, and is enough to fill the cores.
-_CELLS = 1 << 18
-_DATES = 64
 _Kind = TypeVar("_Kind", bound="NeuralForecaster")
 # Heads that know the whole distribution.
 _ANY_LEVEL = ("quantile-function", "student-t", "negative-binomial")
@@ -48,7 +49,10 @@ class NeuralForecaster(Forecaster):
         width: channels of the encoder and of the decoder.
         half_life: dates after which an observation counts half in a series' level and scale; four times the
             longest season or twice the horizon by default, whichever is longer.
-        steps: of training.
+        steps: of training, at most.
+        holdout: last dates of the series that are not learned from: training ends when forecasts of them get
+            worse, and the network that was best there is kept. By default a tenth of the dates, and at least a
+            horizon, but none of series so short that it would be more than a quarter; 0 for none.
         batch_size: stretches of series in a batch.
         forks: consecutive dates of a stretch that make forecasts; 1 samples windows.
         learning_rate: at its largest; it falls along a cosine.
@@ -61,6 +65,7 @@ class NeuralForecaster(Forecaster):
     width: int = 32
     half_life: float | None = None
     steps: int = 1000
+    holdout: int | None = None
     batch_size: int = 32
     forks: int = 32
     learning_rate: float = 3e-3
@@ -78,6 +83,8 @@ class NeuralForecaster(Forecaster):
         for name in ("width", "steps", "batch_size", "forks"):
             setattr(self, name, whole(who, name, getattr(self, name)))
         self.seed = whole(who, "seed", self.seed, 0)
+        if self.holdout is not None:
+            self.holdout = whole(who, "holdout", self.holdout, 0)
         if self.half_life is None:
             self.half_life = usual_half_life(self.seasons, self.horizon)
         if not self.half_life > 0:
@@ -86,6 +93,26 @@ class NeuralForecaster(Forecaster):
             )
         self._optimizer()  # which checks its options
         self._network: MQNetwork | None = None
+        self._prior = Prior()
+        self._checkpoint: str | Path | None = None
+
+    def fit(self: _Kind, frame: Any, *, checkpoint: str | Path | None = None) -> _Kind:
+        """Learn from series, as every forecaster does, resuming from `checkpoint` if there is one.
+
+        Args:
+            frame: as for `Forecaster.fit`.
+            checkpoint: folder that training writes its state to now and then, and resumes from when it was
+                killed and is started again with the same series and options; the forecaster is then the same,
+                bit for bit. As in `jaxsci.training.fit`, a run of its own needs a folder of its own.
+
+        Raises:
+            CheckpointError: for a checkpoint that is damaged, or of another run.
+        """
+        self._checkpoint = checkpoint
+        try:
+            return super().fit(frame)
+        finally:
+            self._checkpoint = None
 
     @property
     def network(self) -> MQNetwork:
@@ -130,76 +157,116 @@ class NeuralForecaster(Forecaster):
         """
 
     def source(
-        self, series: Panel | SeriesStore, network: MQNetwork, *, key: PRNGKeyArray
+        self,
+        series: Panel | SeriesStore,
+        network: MQNetwork,
+        *,
+        key: PRNGKeyArray,
+        zero: Float[np.ndarray, " series"] | None = None,
+        forks: int | None = None,
+        held: int = 0,
     ) -> ForkSource | StretchSource:
-        """Batches of series, in memory or on disk, for training a network in a loop of one's own."""
-        length = self._reach(network) + self.forks - 1
-        assert self.half_life is not None
+        """Batches of series, in memory or on disk, for training a network in a loop of one's own.
+
+        Args:
+            series: all of them.
+            network: the one to be trained.
+            key: fixes the batches.
+            zero: what the numbers of each series, in memory, are told as differences from; their own level
+                at each stretch by default.
+            forks: those of the forecaster by default.
+            held: last dates that are left out.
+        """
+        forks = self.forks if forks is None else forks
+        length = self._reach(network) + forks - 1
+        sizes = {"length": length, "forks": forks, "horizon": self.horizon}
         if isinstance(series, SeriesStore):
+            assert self.half_life is not None
             stretches = Stretches(
                 series,
-                network.prior,
+                self._prior,
                 half_life=self.half_life,
-                length=length,
-                forks=self.forks,
-                horizon=self.horizon,
+                counts=self._counts,
+                held=held,
+                **sizes,
             )
             return StretchSource(StreamSource(stretches, self.batch_size, key=key))
-        arrays = SeriesArrays.of(series, network.prior, half_life=self.half_life, pad=length)
-        observed = series.observed
-        first = np.where(observed.any(1), observed.argmax(1), series.length)
+        series = series.until(series.length - 1 - held)
         return ForkSource(
-            arrays=arrays,
-            first=jnp.asarray(first, jnp.int32),
-            length=length,
-            forks=self.forks,
-            horizon=self.horizon,
+            arrays=self._series_arrays(series, length, zero),
+            first=jnp.asarray(series.first, jnp.int32),
             batch_size=self.batch_size,
             key=key,
+            **sizes,
+        )
+
+    def _series_arrays(self, panel: Panel, pad: int, zero: Any = None) -> SeriesArrays:
+        assert self.half_life is not None
+        zero = np.zeros(len(panel.ids)) if self._counts else zero
+        return SeriesArrays.of(
+            panel, self._prior, half_life=self.half_life, pad=pad, unit=self._unit, zero=zero
         )
 
     def _fit(self, panel: Panel) -> None:
-        self._train([panel], lambda network, key: self.source(panel, network, key=key))
+        self._train(
+            [panel], lambda network, key, held: self.source(panel, network, key=key, held=held)
+        )
 
     def _fit_store(self, store: SeriesStore) -> None:
         self._check_store(store)
-        self._train(store, lambda network, key: self.source(store, network, key=key))
+        self._train(
+            store, lambda network, key, held: self.source(store, network, key=key, held=held)
+        )
 
     def _train(
         self,
         panels: Iterable[Panel],
-        source_of: Callable[[MQNetwork, PRNGKeyArray], Source],
+        source_of: Callable[[MQNetwork, PRNGKeyArray, int], Source],
         loss_fn: LossFn | None = None,
+        zero: Any = None,
     ) -> None:
         """Train on a source of all series, of which `panels` has the parts."""
-        typical, sizes = [], {}
+        typical, longest = [], None
         assert self.half_life is not None
         for panel in panels:
             self._check_targets(panel)
             typical.append(typical_of(panel, half_life=self.half_life))
-            sizes = _sizes(panel)
+            if longest is None or panel.length > longest.length:
+                longest = panel
+        assert longest is not None
+        sizes, self._prior = longest.sizes, learn_prior(typical)
         network_key, batch_key, key = jax.random.split(jax.random.key(self.seed), 3)
         # In one program: the weights' shapes would each be compiled by themselves.
-        network = eqx.filter_jit(lambda key: self.build(sizes, key=key))(network_key)
-        network = eqx.tree_at(lambda n: n.prior, network, learn_prior(typical))
-        optimizer = self._optimizer().build(self.steps)
-        source = source_of(network, batch_key)
-        try:
-            result = fit(
-                network,
-                loss_fn or forking_loss,
-                source,
-                optimizer,
-                key=key,
-                steps=self.steps,
-                steps_per_dispatch=10,
-                progress=self.progress,
-                label=type(self).__name__,
-            )
-        finally:
-            if isinstance(source, StretchSource):
-                source.close()
-        self._network, self._sizes = result.best_model, sizes
+        network = eqx.filter_jit(lambda key: self._single(sizes, key))(network_key)
+        loss_fn = loss_fn or forking_loss
+        held = dates_held_out(type(self).__name__, longest, self.holdout, self.horizon)
+        judge = self._judge(longest, held, network, loss_fn, zero) if held else None
+        self._network = train(
+            network,
+            loss_fn,
+            source_of(network, batch_key, held if judge else 0),
+            self._optimizer(),
+            judge=judge,
+            steps=self.steps,
+            key=key,
+            checkpoint=self._checkpoint,
+            progress=self.progress,
+            label=type(self).__name__,
+        )
+        self._sizes = sizes
+
+    def _judge(
+        self, panel: Panel, held: int, network: MQNetwork, loss_fn: LossFn, zero: Any
+    ) -> Callable[[Any], dict[str, Any]] | None:
+        """What validates on the dates held out, of some series where there are many that are told apart."""
+        every = 1 if zero is not None else -(-len(panel.ids) * held * self.horizon // CELLS)
+        some = panel.rows(np.arange(0, len(panel.ids), every))
+        source = self.source(some, network, key=jax.random.key(0), zero=zero, forks=held)
+        assert isinstance(source, ForkSource)
+        return judge_of(source, loss_fn)
+
+    def _single(self, sizes: dict[str, Any], key: PRNGKeyArray) -> MQNetwork:
+        return in_single_precision(self.build(sizes, key=key))
 
     def _optimizer(self) -> OptimizerConfig:
         return OptimizerConfig(
@@ -210,48 +277,28 @@ class NeuralForecaster(Forecaster):
 
     def _check_targets(self, panel: Panel) -> None:
         super()._check_targets(panel)
-        if self.head != "negative-binomial":
-            return
-        wrong = panel.observed & ((panel.y < 0) | (panel.y != np.round(panel.y)))
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"{type(self).__name__} expected whole targets of zero or more for "
-                f"head='negative-binomial', got {panel.y[row, column]:g} in series {panel.ids[row]!r} at "
-                f"{panel.date_name(row, column)} and {wrong.sum()} such values; choose another head."
-            )
+        if self._counts:
+            check_counts(type(self).__name__, panel)
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         network = self._network
         assert network is not None
-        assert self.half_life is not None
-        columns = np.asarray(columns)
-        consecutive = bool((np.diff(columns) == 1).all())
-        dates = min(len(columns), _DATES) if consecutive else 1
-        length = self._history(panel, network) + dates - 1
-        pad = length + _DATES
-        # The last date of each pass; the first pass may reach back to dates that are not asked for.
-        lasts = columns[::-1][::dates][::-1] if consecutive else columns
-        count = len(panel.ids)
-        batch = max(1, min(count, _CELLS // max(dates * self.horizon, length)))
-        parts = []
-        for start in range(0, count, batch):
-            # The last batch is filled up, so that all have one shape and one program.
-            rows = panel.rows(np.minimum(np.arange(start, start + batch), count - 1))
-            arrays = SeriesArrays.of(rows, network.prior, half_life=self.half_life, pad=pad)
-            passes = [
-                np.asarray(_quantiles(network, arrays, jnp.asarray(last, jnp.int32), length, dates))
-                for last in lasts
-            ]
-            parts.append(np.concatenate(passes, 1)[: count - start, -len(columns) :])
-        return np.concatenate(parts)
+        return forecasts(
+            network,
+            self._series_arrays,
+            panel,
+            np.asarray(columns),
+            history=self._history(panel, network),
+            unit=self._unit,
+        )
 
     def _arrays(self):
-        return self.network, self._sizes
+        return self.network, self._sizes | {"prior": list(self._prior)}
 
     def _like(self, sizes):
-        self._sizes = sizes
-        return self.build(sizes, key=jax.random.key(0))
+        self._sizes = {name: size for name, size in sizes.items() if name != "prior"}
+        self._prior = Prior(*sizes.get("prior", self._prior))
+        return self._single(self._sizes, jax.random.key(0))
 
     def _restore(self, arrays):
         self._network = arrays
@@ -276,23 +323,19 @@ class NeuralForecaster(Forecaster):
             key=key,
         )
 
-    def _mq(self, encoder, n, sizes, keys) -> MQNetwork:
-        """The network of MQ-RNN and MQ-CNN."""
-        decoder = MQDecoder(
-            encoding=encoder.width,
-            future=n["future"],
-            static=n["static"],
-            horizon=self.horizon,
-            agnostic=self.width,
-            width=self.width,
-            key=keys[0],
-        )
-        return self._network_of(encoder, decoder, sizes, self.width, self.seasons, key=keys[1])
+    @property
+    def _counts(self) -> bool:
+        """Whether targets stay the whole numbers that they are."""
+        return self.head == "negative-binomial"
+
+    @property
+    def _unit(self) -> float:
+        return 1.0 if self._counts else self._prior.unit
 
     @property
     def _above(self) -> bool:
         """Whether no target is negative."""
-        return self.nonnegative or self.head == "negative-binomial"
+        return self.nonnegative or self._counts
 
     def _inputs(self, sizes: dict[str, Any]) -> dict[str, int]:
         static = sizes["static"] + EMBEDDING * len(sizes["categories"])
@@ -301,34 +344,3 @@ class NeuralForecaster(Forecaster):
             "future": sizes["future"],
             "all": 2 + self._above + sizes["past"] + sizes["future"] + static,
         }
-
-
-def forking_loss(
-    network: MQNetwork, batch: Any, key: PRNGKeyArray | None = None
-) -> tuple[Float[Array, ""], dict[str, Array]]:
-    """Mean loss of all targets of a batch of `ForkSource`, for `jaxsci.training.fit`."""
-    series, targets, observed = batch
-    losses = jax.vmap(network.loss)(series, targets, observed)
-    return mean_loss(losses, observed), {}
-
-
-def mean_loss(losses: Float[Array, "*cells"], observed: Bool[Array, "*cells"]) -> Float[Array, ""]:
-    """The mean of losses, which are zero where nothing was observed, over what was."""
-    return losses.sum() / jnp.maximum(observed.sum(), 1).astype(losses.dtype)
-
-
-def _sizes(panel: Panel) -> dict[str, Any]:
-    return {
-        "past": panel.past.shape[-1],
-        "future": panel.future.shape[-1],
-        "static": panel.static.shape[-1],
-        "categories": list(panel.categories),
-    }
-
-
-@eqx.filter_jit
-def _quantiles(network, arrays, last, length, dates):
-    def one(i):
-        return network(arrays.stretch(i, last, length, network.horizon), dates)
-
-    return jax.vmap(one)(jnp.arange(arrays.series.y.shape[0], dtype=jnp.int32))

@@ -1,6 +1,7 @@
 """Many series as arrays: one a quantity, every series on a row, padded on the left so that all end together."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -43,6 +44,17 @@ class Panel:
         """Number T of columns."""
         return self.y.shape[1]
 
+    @property
+    def first(self) -> Int[np.ndarray, " series"]:
+        """Column of the first known target of each series, T where there is none."""
+        return np.where(self.observed.any(1), self.observed.argmax(1), self.length)
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Channels of the covariates, and how many of each of the categories."""
+        roles = {name: getattr(self, name).shape[-1] for name in ("past", "future", "static")}
+        return roles | {"categories": list(self.categories)}
+
     def until(self, column: int) -> "Panel":
         """The same series cut after a column; what was known ahead at that date is kept."""
         kept = column + 1
@@ -77,3 +89,19 @@ class Panel:
     def date_name(self, series: int | np.integer, column: int | np.integer) -> str:
         """The date of a column of one series, for messages."""
         return self.calendar.name(self.ends[series] - (self.length - 1) + column)
+
+
+def check_counts(who: str, panel: Panel) -> None:
+    """Refuse targets that are no counts.
+
+    Raises:
+        ValueError: the first of them.
+    """
+    wrong = panel.observed & ((panel.y < 0) | (panel.y != np.round(panel.y)))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{who} expected whole targets of zero or more for head='negative-binomial', got "
+            f"{panel.y[row, column]:g} in series {panel.ids[row]!r} at {panel.date_name(row, column)} and "
+            f"{wrong.sum()} such values; choose another head."
+        )

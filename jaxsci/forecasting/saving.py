@@ -17,7 +17,7 @@ from jaxsci.training import save_model
 
 from .schema import Schema
 
-FORMAT = 6
+FORMAT = 7
 FILE, MODEL = "forecaster.json", "model"
 PACKAGE = "jaxsci.forecasting"
 

@@ -1,17 +1,18 @@
 r"""The level and the scale of a series, at every date, from what came before.
 
     m_t = Σ_s γ^{t−s} o_s y_s / Σ_s γ^{t−s} o_s
-    σ_t = ( Σ_s γ^{t−s} o_s |y_s − m_s| + r a_t ) / ( Σ_s γ^{t−s} o_s + 1 ),     s ≤ t, o_s = 1 where y_s is
-    known
+    σ_t = ( Σ_s γ^{t−s} o_s |y_s − m_s| + σ̄(a_t) ) / ( Σ_s γ^{t−s} o_s + 1 ),     s ≤ t, o_s = 1 where y_s
+    is known
 
-a_t is the mean of |y|, as m_t is that of y, and r a typical ratio σ/a: a series of one observation has no
-spread of its own, and gets that of the others. A scale taken over a whole window would tell early forecast
-dates of the future.
+a_t is the mean of |y|, as m_t is that of y, and σ̄(a) = σ̄ (a/ā)^p the spread that is typical of series of that
+size (Taylor's law): a series of one observation has no spread of its own, and gets that of the others. A scale
+taken over a whole window would tell early forecast dates of the future.
 
-The second term of σ_t fades as observations come, but a series that varies by less than a thousandth of its
-level is better given as its difference from that level.
+Everything is equivariant: y → c y gives m → c m and σ → |c| σ. It is so to y → y + d but for σ̄, whose weight
+fades as observations come. All is computed in double precision: a level of 10⁸ leaves a float32 no digits for a
+spread of 2.
 
-Everything is equivariant: y → c y gives m → c m and σ → |c| σ.
+Reference: L. R. Taylor, Aggregation, variance and the mean, Nature 189 (1961) 732, doi:10.1038/189732a0.
 """
 
 from collections.abc import Sequence
@@ -23,27 +24,31 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-# Smallest scale, as a share of the mean size: what a constant series is divided by.
+# Smallest scale, as a share of what is typical of the size: what a constant series is divided by.
 _LEAST = 1e-3
+# What series have to say of p before it leaves 1, the same share for all sizes.
+_DOUBT = 1.0
 
 
-class Prior(eqx.Module):
-    """What is typical of the series, for those without history.
+class Prior(NamedTuple):
+    """What is typical of the series, for those with little or no history; numbers in double precision.
 
     Attributes:
         level: m of a series without observations.
-        scale: its σ.
-        ratio: r, the typical σ/a.
+        scale: σ̄, its σ and that of a series of typical size.
+        size: ā, the typical size.
+        power: p, by which spread grows with size.
     """
 
-    level: Float[Array, ""]
-    scale: Float[Array, ""]
-    ratio: Float[Array, ""]
+    level: float = 0.0
+    scale: float = 1.0
+    size: float = 1.0
+    power: float = 1.0
 
-    @classmethod
-    def neutral(cls) -> "Prior":
-        """Level 0, scale 1 and ratio 1."""
-        return cls(*(jnp.asarray(x, jnp.float32) for x in (0.0, 1.0, 1.0)))
+    @property
+    def unit(self) -> float:
+        """A power of two near the scale, by which numbers are divided without rounding."""
+        return 2.0 ** np.floor(np.log2(self.scale))
 
 
 class Normal(eqx.Module):
@@ -55,9 +60,9 @@ class Normal(eqx.Module):
         started: whether something has been observed.
     """
 
-    level: Float[Array, " time"]
-    scale: Float[Array, " time"]
-    started: Bool[Array, " time"]
+    level: Float[Array | np.ndarray, "*series time"]
+    scale: Float[Array | np.ndarray, "*series time"]
+    started: Bool[Array | np.ndarray, "*series time"]
 
 
 def usual_half_life(seasons: Sequence[int], horizon: int) -> float:
@@ -66,7 +71,11 @@ def usual_half_life(seasons: Sequence[int], horizon: int) -> float:
 
 
 def causal_normal(
-    y: Float[Array, " time"], observed: Bool[Array, " time"], prior: Prior, *, half_life: float
+    y: Float[Array, " time"],
+    observed: Bool[Array, " time"],
+    prior: Prior | tuple[Array, ...],
+    *,
+    half_life: float,
 ) -> Normal:
     """Level and scale at every date, each from targets up to that date.
 
@@ -79,6 +88,7 @@ def causal_normal(
     decay = jnp.asarray(0.5 ** (1 / half_life), y.dtype)
     known = observed.astype(y.dtype)
     y = jnp.where(observed, y, 0.0)
+    level0, scale0, size0, power = (jnp.asarray(x, y.dtype) for x in prior)
     # Relative to the first observation, so that a large offset costs no digits.
     first = y[jnp.argmax(observed)]
 
@@ -96,11 +106,12 @@ def causal_normal(
     _, (weight, mean, size, spread) = jax.lax.scan(step, (zero,) * 4, (y, known))
     started = jax.lax.cummax(observed.astype(jnp.int32)) > 0
     size = size / jnp.where(weight > 0, weight, 1.0)
-    fixed = jax.tree.map(lambda x: jax.lax.stop_gradient(x).astype(y.dtype), prior)
-    scale = jnp.maximum((spread + fixed.ratio * size) / (weight + 1), _LEAST * size)
     # A series of zeros has no size.
-    scale = jnp.where(started & (size > 0), scale, fixed.scale)
-    return Normal(jnp.where(started, first + mean, fixed.level), scale, started)
+    sized = started & (size > 0)
+    expected = scale0 * (jnp.where(sized, size, 1.0) / size0) ** power
+    scale = jnp.maximum((spread + expected) / (weight + 1), _LEAST * expected)
+    scale = jnp.where(sized, scale, scale0)
+    return Normal(jnp.where(started, first + mean, level0), scale, started)
 
 
 class Typical(NamedTuple):
@@ -108,37 +119,47 @@ class Typical(NamedTuple):
 
     Attributes:
         level: of each at its last date.
-        scale: its σ.
-        ratio: σ/a, with a the mean of |y|.
+        scale: its mean deviation there, zero where it is constant.
+        size: the mean of |y|.
     """
 
     level: np.ndarray
     scale: np.ndarray
-    ratio: np.ndarray
+    size: np.ndarray
+
+    # What deviations are without those of others.
+    ALONE = Prior(scale=0.0)
 
     @classmethod
     def of(
-        cls, normal: Normal, size: Float[Array, "series time"], observed: Bool[Array, "series time"]
+        cls, normal: Normal, size: Float[np.ndarray, "series time"], observed: np.ndarray
     ) -> "Typical":
         """From levels and scales.
 
         Args:
-            normal: of many series, from `causal_normal` with a neutral prior.
+            normal: of many series, from `causal_normal` with the prior `ALONE`.
             size: |y|, zero where it was not observed; series that are zero throughout are left out.
             observed: where it was.
         """
-        used = np.asarray(normal.started[:, -1] & (size.max(axis=1) > 0))
-        mean = size.sum(1) / jnp.maximum(observed.sum(1), 1).astype(size.dtype)
-        level, scale = normal.level[:, -1], normal.scale[:, -1]
-        ratio = scale / jnp.where(used, mean, 1.0)
-        return cls(*(np.asarray(x)[used] for x in (level, scale, ratio)))
+        used = np.asarray(normal.started)[:, -1] & (size.max(axis=1) > 0)
+        mean = size.sum(1) / np.maximum(observed.sum(1), 1)
+        level, scale = (np.asarray(x)[:, -1] for x in (normal.level, normal.scale))
+        return cls(*(x[used] for x in (level, scale, mean)))
 
 
 def learn_prior(parts: Sequence[Typical]) -> Prior:
-    """The typical level, scale and ratio of series in parts: medians."""
-    neutral = Prior.neutral()
-    values = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    """What is typical of series in parts: medians, and a line through logarithms of size and spread."""
+    level, scale, size = (np.concatenate(part) for part in zip(*parts, strict=True))
     # Of no series, the prior stays neutral.
-    if values[0].size == 0:
-        return neutral
-    return Prior(*(jnp.asarray(np.median(x), jnp.float32) for x in values))
+    if level.size == 0:
+        return Prior()
+    spread = scale > 0
+    if not spread.any():
+        typical = float(np.median(size))
+        return Prior(float(np.median(level)), typical, typical)
+    x, z = np.log(size[spread]), np.log(scale[spread])
+    middle = np.median(x), np.median(z)
+    dx, dz = x - middle[0], z - middle[1]
+    power = float(np.clip((dx @ dz + _DOUBT) / (dx @ dx + _DOUBT), 0.0, 2.0))
+    at, typical = (float(np.exp(m)) for m in middle)
+    return Prior(float(np.median(level)), typical, at, power)

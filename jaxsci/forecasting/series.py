@@ -21,6 +21,7 @@ class Series(eqx.Module):
         observed: where they were.
         level: m_t (see `scaling`).
         scale: σ_t.
+        zero: where zero of the user's units lies in those of y.
         started: whether something had been observed.
         past: covariates known up to the present.
         future: covariates known ahead.
@@ -32,6 +33,7 @@ class Series(eqx.Module):
     observed: Bool[Array, "*batch time"]
     level: Float[Array, "*batch time"]
     scale: Float[Array, "*batch time"]
+    zero: Float[Array, "*batch"]
     started: Bool[Array, "*batch time"]
     past: Float[Array, "*batch time past"]
     future: Float[Array, "*batch time_and_horizon future"]
@@ -45,8 +47,8 @@ class Series(eqx.Module):
 
     @property
     def origin(self) -> Float[Array, "*batch time"]:
-        """Where zero lies in these units, −m_t/σ_t, `bounded`."""
-        return bounded(-self.level / self.scale)
+        """Where zero lies in these units, −m_t/σ_t in the user's, `bounded`."""
+        return bounded((self.zero[..., None] - self.level) / self.scale)
 
 
 def bounded(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -12,6 +12,7 @@ Reference: N. Meinshausen, Quantile Regression Forests, J. Mach. Learn. Res. 7 (
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +58,7 @@ class SQRF(Forecaster):
             setattr(self, name, whole("SQRF", name, getattr(self, name)))
         self.seed = whole("SQRF", "seed", self.seed, 0)
         self._forest: QuantileForest | None = None
-        self._prior = Prior.neutral()
+        self._prior = Prior()
 
     @property
     def forest(self) -> QuantileForest:
@@ -82,13 +83,16 @@ class SQRF(Forecaster):
         table = self._features(panel)
         starts = range(0, len(rows[0]), _ROWS)
         parts = [table.table(*(r[start : start + _ROWS] for r in rows)) for start in starts]
-        self._forest = fit_quantile_forest(
+        forest = fit_quantile_forest(
             _stacked(parts),
-            table.targets(*rows),
+            # Round-off would decide between splits that are equally good: of y and of c y, others.
+            table.targets(*rows).astype(np.float32),
             trees=self.trees,
             min_leaf=self.min_leaf,
             seed=self.seed,
         )
+        # In units of the scale, whatever JAX's own precision is.
+        self._forest = eqx.tree_at(lambda f: f.targets, forest, forest.targets.astype(jnp.float32))
 
     def _forecast(self, panel: Panel, columns: np.ndarray) -> np.ndarray:
         assert self._forest is not None
@@ -97,7 +101,7 @@ class SQRF(Forecaster):
             a.ravel()
             for a in np.meshgrid(np.arange(len(panel.ids)), np.asarray(columns), indexing="ij")
         )
-        levels, h = jnp.asarray(self.quantiles), np.arange(1, self.horizon + 1)
+        levels, h = np.asarray(self.quantiles), np.arange(1, self.horizon + 1)
         step, parts = max(1, _ROWS // self.horizon), []
         for start in range(0, len(series), step):
             i, t = series[start : start + step], dates[start : start + step]
@@ -107,16 +111,16 @@ class SQRF(Forecaster):
             of_targets = table.of_targets(i[repeated], t[repeated], ahead)
             rows = table.joined(table.of_dates(i, t)[repeated], i[repeated], of_targets)
             made = self._forest.predict(rows, levels).reshape(len(i), self.horizon, -1)
+            made = made.astype(np.float64)
             parts.append(table.level[i, t, None, None] + table.scale[i, t, None, None] * made)
         shape = (len(panel.ids), len(columns), self.horizon, len(self.quantiles))
         return np.concatenate(parts).reshape(shape)
 
     def _features(self, panel: Panel) -> FeatureTable:
-        y = jnp.asarray(panel.y, jnp.float32)
         half_life = usual_half_life(self.seasons, self.horizon)
-        normal = normals(y, jnp.asarray(panel.observed), self._prior, half_life)
-        level, scale = (np.asarray(a, np.float64) for a in (normal.level, normal.scale))
-        return FeatureTable(panel, level, scale, self.seasons)
+        normal = normals(panel.y, panel.observed, self._prior, half_life)
+        level, scale = map(np.asarray, (normal.level, normal.scale))
+        return FeatureTable(panel, level, scale, self.seasons, self._prior.scale)
 
     def _arrays(self):
         forest = self.forest
@@ -126,28 +130,29 @@ class SQRF(Forecaster):
             "features": forest.features,
             "depth": forest.depth,
             "widest": forest.widest,
+            "prior": list(self._prior),
         }
-        return (forest, self._prior), sizes
+        return forest, sizes
 
     def _like(self, sizes: dict[str, Any]):
         tree = (self.trees, sizes["nodes"])
         whole_numbers = lambda *shape: jnp.zeros(shape, jnp.int32)
-        forest = QuantileForest(
+        self._prior = Prior(*sizes["prior"])
+        return QuantileForest(
             feature=whole_numbers(*tree),
             threshold=jnp.zeros(tree, jnp.float32),
             children=whole_numbers(*tree, 2),
             members=whole_numbers(self.trees, sizes["samples"]),
             start=whole_numbers(*tree),
             count=whole_numbers(*tree),
-            targets=jnp.zeros(sizes["samples"], float),
+            targets=jnp.zeros(sizes["samples"], jnp.float32),
             features=sizes["features"],
             depth=sizes["depth"],
             widest=sizes["widest"],
         )
-        return forest, Prior.neutral()
 
     def _restore(self, arrays):
-        self._forest, self._prior = jax.tree.map(jnp.asarray, arrays)
+        self._forest = jax.tree.map(jnp.asarray, arrays)
 
 
 def _stacked(parts: list) -> Any:

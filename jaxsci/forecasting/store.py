@@ -23,12 +23,12 @@ from .panel import Panel
 from .parting import part_rows, read_part
 from .schema import Schema
 
-_FORMAT = 3
+_FORMAT = 4
 _FILE = "store.json"
 # The arrays of a part, as in a `Panel`, but future covariates without the calendar's features.
 _TYPES = {
     "ends": np.int64,
-    "y": np.float32,
+    "y": np.float64,
     "observed": np.bool_,
     "past": np.float32,
     "future": np.float32,

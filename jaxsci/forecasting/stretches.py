@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxsci.training import StreamSource
 
-from .forking import normals
+from .forking import normals, single
 from .scaling import Prior
 from .series import Series
 from .store import SeriesStore, map_pieces
 
-_NORMAL = {"level": np.float32, "scale": np.float32, "started": np.bool_}
+_NORMAL = {"level": np.float64, "scale": np.float64, "started": np.bool_}
 _TARGETS, _ASKED = "targets", "asked"
 
 
@@ -40,6 +39,9 @@ class Stretches:
         length: dates of a stretch.
         forks: dates K of a stretch that make forecasts.
         horizon: number H of targets.
+        counts: whether numbers stay as they are, instead of differences from the level at the first fork in
+            units near the typical scale.
+        held: last dates of all series that are no targets.
 
     Raises:
         ValueError: a store in which no series has a known target.
@@ -54,15 +56,20 @@ class Stretches:
         length: int,
         forks: int,
         horizon: int,
+        counts: bool = False,
+        held: int = 0,
     ):
         self.store, self.length, self.forks, self.horizon = store, length, forks, horizon
-        self._before = float(prior.level), float(prior.scale)
+        self._prior, self._counts, self._held = prior, counts, held
         self._parts = store.parts
         first = [
             np.where(part["observed"].any(1), part["observed"].argmax(1), part["y"].shape[1])
             for part in self._parts
         ]
-        dates = [part["y"].shape[1] - f for part, f in zip(self._parts, first, strict=True)]
+        dates = [
+            np.maximum(part["y"].shape[1] - held - f, 0)
+            for part, f in zip(self._parts, first, strict=True)
+        ]
         self._first = np.concatenate(first)
         self._part_ends = np.cumsum([len(part["ends"]) for part in self._parts])
         self._ends = np.cumsum(-(-np.concatenate(dates) // forks), dtype=np.int64)
@@ -84,9 +91,7 @@ class Stretches:
     ) -> list[tuple[np.ndarray, ...]]:
         """Level, scale and start of every date, part by part, mapped from files."""
         for part in self._parts:
-            normal = normals(
-                jnp.asarray(part["y"]), jnp.asarray(part["observed"]), prior, half_life
-            )
+            normal = normals(part["y"], part["observed"], prior, half_life)
             for name in _NORMAL:
                 with open(scratch / name, "ab") as file:
                     np.asarray(getattr(normal, name)).tofile(file)
@@ -113,7 +118,7 @@ class Stretches:
         number = int(np.searchsorted(self._part_ends, series, side="right"))
         part, (level, scale, started) = self._parts[number], self._normals[number]
         row = series - (int(self._part_ends[number - 1]) if number else 0)
-        count = part["y"].shape[1]
+        count = part["y"].shape[1] - self._held
         begin = int(self._first[series]) - 1 + block * self.forks
         end = min(begin + self.forks - 1, count - 2)
         start = end - self.length + 1
@@ -127,20 +132,28 @@ class Stretches:
         asked = (ahead < count) & (now >= begin)[:, None]
         # Of dates in the panel alone, as the arrays of a panel have them.
         columns = np.arange(max(start, 0), max(end + 1 + self.horizon, 0))
-        cycles = self.store.cycles(int(part["ends"][row]) - (count - 1) + columns)
+        last = part["y"].shape[1] - 1
+        cycles = self.store.cycles(int(part["ends"][row]) - last + columns)
         padding = ((self.length + self.horizon - len(columns), 0), (0, 0))
         future = cut(part["future"][row], self.horizon), np.pad(cycles, padding)
+        levels = cut(level[row], before=self._prior.level)
+        zero, unit = (0.0, 1.0) if self._counts else (levels[-self.forks], self._prior.unit)
+
+        def told(array: np.ndarray) -> np.ndarray:
+            return ((array - zero) / unit).astype(np.float32)
+
         return {
-            "y": cut(part["y"][row]),
+            "y": told(cut(part["y"][row])),
             "observed": cut(part["observed"][row]),
-            "level": cut(level[row], before=self._before[0]),
-            "scale": cut(scale[row], before=self._before[1]),
+            "level": told(levels),
+            "scale": single(cut(scale[row], before=self._prior.scale) / unit),
+            "zero": np.asarray(-zero / unit, np.float32),
             "started": cut(started[row]),
             "past": cut(part["past"][row]),
             "future": np.concatenate(future, -1),
             "static": np.asarray(part["static"][row]),
             "codes": np.asarray(part["codes"][row]),
-            _TARGETS: part["y"][row][column],
+            _TARGETS: told(part["y"][row][column]),
             _ASKED: part["observed"][row][column] & asked,
         }
 

@@ -54,13 +54,14 @@ def make_series(length, horizon, *, key, started=0, missing=0.1, dtype=jnp.float
 
 def normalised(y, observed, past, future, *, half_life=10.0):
     """A series whose level and scale are those of its targets."""
-    prior = Prior.neutral()
+    prior = Prior()
     normal = causal_normal(y, observed, prior, half_life=half_life)
     return Series(
         y=y,
         observed=observed,
         level=normal.level,
         scale=normal.scale,
+        zero=jnp.zeros((), y.dtype),
         started=normal.started,
         past=past,
         future=future,

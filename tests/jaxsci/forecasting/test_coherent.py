@@ -22,7 +22,7 @@ from jaxsci.forecasting import (
 
 H, SEASON, LEVELS = 3, 6, (0.1, 0.4, 0.8)
 OPTIONS: dict[str, Any] = {"horizon": H, "season": SEASON, "quantiles": LEVELS}
-NETWORK: dict[str, Any] = OPTIONS | {"window": 6, "width": 4, "steps": 3, "forks": 4}
+NETWORK: dict[str, Any] = OPTIONS | {"window": 6, "width": 4, "steps": 3, "forks": 4, "holdout": 6}
 
 
 # Anything may be passed to it.
@@ -57,7 +57,9 @@ def test_a_series_that_has_not_begun_has_no_sum(sales, hierarchy):
 
 
 def aligned(inner, panel, network, dates):
-    return AlignedSource(forks=inner.source(panel, network, key=jax.random.key(1)), dates=dates)
+    zero = np.zeros(len(panel.ids))
+    forks = inner.source(panel, network, key=jax.random.key(1), zero=zero)
+    return AlignedSource(forks=forks, dates=dates)
 
 
 def gap(frame, hierarchy):

@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,11 +22,11 @@ from jaxsci.forecasting import (
     SeasonalNaive,
     Theta,
     load,
-    neural,
 )
+from jaxsci.forecasting.learning import passes
 
 QUANTILES = (0.1, 0.5, 0.9)
-SMALL = {"steps": 3, "width": 8, "batch_size": 4, "forks": 4}
+SMALL = {"steps": 3, "width": 8, "batch_size": 4, "forks": 4, "holdout": 0}
 OPTIONS = {
     SeasonalNaive: {},
     Drift: {},
@@ -97,6 +98,20 @@ def test_contract(kind, frame, fitted, tmp_path):
     pd.testing.assert_frame_equal(load(tmp_path / "saved").predict(frame, future), forecast)
     with pytest.raises(FileExistsError, match="which exists"):
         forecaster.save(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_in_double_precision_as_in_single(kind, frame, frames, x64, tmp_path):
+    """JAX's own precision changes no kind of number that is learned: what one saves, the other loads."""
+    forecaster = make(kind, **COVARIATES).fit(frames())
+    future = rows_ahead(frame, 3)
+    forecast = forecaster.predict(frame, future)
+    assert np.isfinite(forecast[["0.1", "0.5", "0.9"]].to_numpy()).all()
+    forecaster.save(tmp_path / "saved")
+    with jax.enable_x64(False):
+        again = load(tmp_path / "saved").predict(frame, future)
+    # The forest's quantiles are interpolated in JAX's precision.
+    pd.testing.assert_frame_equal(again, forecast, rtol=1e-5)
 
 
 def test_one_that_copies_is_saved(frame, frames, tmp_path):
@@ -422,7 +437,7 @@ def test_forecasts_do_not_depend_on_the_batch(frame, fitted, monkeypatch):
     """Three series a batch: the last is filled up."""
     forecaster = fitted(MQCNN)
     whole = forecaster.backtest(frame, 2).values
-    monkeypatch.setattr(neural, "_CELLS", 18)
+    monkeypatch.setattr(passes, "_CELLS", 18)
     # Round-off of matrix products in another order.
     np.testing.assert_allclose(forecaster.backtest(frame, 2).values, whole, rtol=1e-5)
 

@@ -29,20 +29,23 @@ def source(frame):
     numbered = frame.assign(y=frame.groupby("unique_id").cumcount().astype(float))
     panel = Schema.of(numbered, horizon=HORIZON, **options).panel(numbered)
     first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
-    arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=LENGTH)
+    arrays = SeriesArrays.of(panel, Prior(), half_life=10.0, pad=LENGTH)
     return built(arrays, first)
 
 
 @eqx.filter_jit
 def _batch(source, position):
-    return source.batch(position)
+    """A batch in the units of the panel."""
+    series, targets, observed = source.batch(position)
+    y, zero = series.y - series.zero[:, None], series.zero[:, None, None]
+    return eqx.tree_at(lambda s: s.y, series, y), jnp.round(targets - zero), observed
 
 
 def test_targets_follow_their_dates(source):
     series, targets, observed = _batch(source, jnp.asarray(0, jnp.int32))
     assert series.y.shape == (64, LENGTH)
     assert targets.shape == observed.shape == (64, FORKS, HORIZON)
-    last = np.asarray(series.y[:, -1])
+    last = np.round(np.asarray(series.y[:, -1]))
     known = np.asarray(series.observed[:, -1])
     made, ahead = np.arange(FORKS)[:, None], np.arange(1, HORIZON + 1)
     expected = last[:, None, None] - (FORKS - 1) + made + ahead
@@ -83,7 +86,7 @@ def test_short_series_are_not_starved():
     panel = Schema.of(numbered, horizon=HORIZON, **options).panel(numbered)
     first = jnp.asarray(panel.observed.argmax(1), jnp.int32)
     forks = 16
-    arrays = SeriesArrays.of(panel, Prior.neutral(), half_life=10.0, pad=forks + 4)
+    arrays = SeriesArrays.of(panel, Prior(), half_life=10.0, pad=forks + 4)
     source = built(arrays, first, length=forks + 4, forks=forks, batch_size=256)
     counts = np.zeros(11)
     for position in range(20):
@@ -96,10 +99,10 @@ def test_short_series_are_not_starved():
 
 
 def test_levels_in_pieces_are_those_of_all(source, monkeypatch):
-    series = source.arrays.series
-    whole = normals(series.y, series.observed, Prior.neutral(), 10.0)
+    series = jax.tree.map(np.asarray, source.arrays.series)
+    whole = normals(series.y, series.observed, Prior(), 10.0)
     monkeypatch.setattr(forking, "_TOGETHER", 3)
-    parts = normals(series.y, series.observed, Prior.neutral(), 10.0)
+    parts = normals(series.y, series.observed, Prior(), 10.0)
     assert eqx.tree_equal(parts, whole)
 
 
