@@ -37,6 +37,11 @@ def numbers(who: str, name: str, x: Any) -> Array | np.ndarray:
     return array
 
 
+def as_jax(who: str, name: str, x: Any) -> Array:
+    """What a user passed as an array of numbers, as JAX's, in the precision that its flags allow."""
+    return jnp.asarray(numbers(who, name, x))
+
+
 def traced(x: PyTree) -> bool:
     """Whether a transformation such as jit or grad follows any part of it."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import floating
+from .._arrays import as_jax, floating
 from .affine import flatten, space_axes
 
 Gaussian = (
@@ -164,9 +164,10 @@ def moments(
 
     They are read from the parameters: under vmap, numpyro's own `mean` still has the outer batch shape.
     """
-    loc = floating("project", jnp.asarray(distribution.loc))
+    loc = floating("project", as_jax("project", "loc", distribution.loc))
     if isinstance(distribution, dist.Normal):
-        loc, scale = jnp.broadcast_arrays(loc, jnp.asarray(distribution.scale, loc.dtype))
+        scale = as_jax("project", "scale", distribution.scale)
+        loc, scale = jnp.broadcast_arrays(loc, scale.astype(loc.dtype))
         return flatten(loc, n), Diagonal(flatten(scale, n)), space_axes(loc.shape, n)
     if isinstance(distribution, dist.MultivariateNormal):
         factor = jnp.asarray(distribution.scale_tril)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from solvers.guarded import root
 
-from .._arrays import check_finite
+from .._arrays import as_jax, check_finite
 from .affine import AffineConstraint, apply_rows, check_batch, flatten, space_axes
 from .covariance import Gaussian, moments
 from .ensemble import Ensemble, members_covariance
@@ -93,7 +93,7 @@ class ProjectedGaussian(AbstractProjected):
         density on the constraint's plane (with respect to its own area), and −inf off the plane.
         """
         n = self.constraint.rows.shape[1]
-        u = flatten(jnp.asarray(value), n)
+        u = flatten(as_jax("log_prob", "a field", value), n)
         rows = self.constraint.rows.astype(u.dtype)
         mean, covariance, _ = moments(self.prior, n)
         values = self.constraint.values.astype(u.dtype)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import check_floating
+from .._arrays import as_jax, check_floating
 from .._checks import check_key, whole
 from .._module import Module
 from ..nn import Conv
@@ -136,7 +136,7 @@ class Autoencoder(Module):
         Raises:
             ValueError: another shape, or whole numbers.
         """
-        x = jnp.asarray(x)
+        x = as_jax("Autoencoder.encode", "x", x)
         check_floating("Autoencoder.encode", "x", x)
         multiple = 2 ** (self.levels - 1)
         fits = x.ndim == 3 and x.shape[0] == self.channels and x.size
@@ -158,7 +158,7 @@ class Autoencoder(Module):
         Raises:
             ValueError: another shape, or whole numbers.
         """
-        z = jnp.asarray(z)
+        z = as_jax("Autoencoder.decode", "z", z)
         check_floating("Autoencoder.decode", "z", z)
         if z.ndim != 3 or z.shape[0] != self.latent or not z.size:
             raise ValueError(

@@ -11,10 +11,9 @@ arXiv:2307.10422.
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from .._arrays import check_floating
+from .._arrays import as_jax, check_floating
 from .._checks import check_key, number
 from .._module import Module
 from ..nn.initial import normal
@@ -165,7 +164,7 @@ class LatentDiffusion(Module):
 
     def _film(self, who: str, name: str, film: Array, frames: int) -> Array:
         """A film of the size that the denoiser was built for."""
-        film = jnp.asarray(film)
+        film = as_jax(who, name, film)
         check_floating(who, name, film)
         side = 2 ** (self.autoencoder.levels - 1)
         shape = (frames, self.autoencoder.channels, *(side * n for n in self.denoiser.shape[2:]))

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._arrays import check_finite, numbers
+from .._arrays import as_jax, check_finite
 from .._checks import check_key, whole
 from .._module import Module
 from .._numeric import wide
@@ -229,7 +229,7 @@ class AttentiveNeuralProcess(Module):
             Normal at the targets.
         """
         context_x, context_y, target_x = self._checked(context_x, context_y, target_x)
-        target_y = jnp.asarray(target_y)
+        target_y = as_jax("AttentiveNeuralProcess", "target_y", target_y)
         if target_y.shape != (target_x.shape[0], self.channels):
             raise ValueError(
                 f"AttentiveNeuralProcess expected target_y of shape {(target_x.shape[0], self.channels)}, "
@@ -247,8 +247,8 @@ class AttentiveNeuralProcess(Module):
     def _checked(self, context_x, context_y, target_x) -> tuple[Array, Array, Array]:
         names = ("context_x", "context_y", "target_x")
         given = zip(names, (context_x, context_y, target_x), strict=True)
-        given = [wide(numbers("AttentiveNeuralProcess", name, x)) for name, x in given]
-        context_x, context_y, target_x = (jnp.asarray(x, given[0].dtype) for x in given)
+        given = [wide(as_jax("AttentiveNeuralProcess", name, x)) for name, x in given]
+        context_x, context_y, target_x = (x.astype(given[0].dtype) for x in given)
         expected = f"(points, dims={self.dims}) and (points, channels={self.channels})"
         fits = (
             context_x.ndim == context_y.ndim == target_x.ndim == 2

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import as_jax
 from .._module import Module
 from ..constraints.boon import eliminate_ends
 from ..constraints.ends import AbstractEnds, PeriodicEnds
@@ -92,7 +93,7 @@ class BoundaryCorrectedFNO(Module):
         Raises:
             ValueError: a field that the operator refuses, or values that do not fit the conditions.
         """
-        x = jnp.asarray(x)
+        x = as_jax("BoundaryCorrectedFNO", "x", x)
         if x.ndim != self.fno.dims + 1:
             raise ValueError(
                 f"BoundaryCorrectedFNO expected x of shape (channels, *space) with {self.fno.dims} space "
@@ -105,7 +106,9 @@ class BoundaryCorrectedFNO(Module):
         elif values is None:
             each = (None,) * self.fno.dims
         sides.check((self.fno.out_channels, *x.shape[1:]), each)
-        each = tuple(None if p is None else jnp.asarray(p) for p in each)
+        each = tuple(
+            None if p is None else as_jax("BoundaryCorrectedFNO", "values", p) for p in each
+        )
 
         v = self.fno.lifted(x)
         of = jnp.arange(v.shape[0]) % self.fno.out_channels

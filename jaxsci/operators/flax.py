@@ -14,6 +14,7 @@ from flax import nnx
 from flax.errors import FlaxError
 from jaxtyping import Array, Float, PyTree
 
+from .._arrays import as_jax
 from .._module import Module
 
 
@@ -94,7 +95,7 @@ def from_flax(
 
 
 def _called(function, x: Array, *, channels_last: bool) -> Array:
-    x = jnp.asarray(x)
+    x = as_jax("from_flax's operator", "x", x)
     y = jnp.moveaxis(x, 0, -1) if channels_last and x.ndim else x
     try:
         y = function(y[None])[0]

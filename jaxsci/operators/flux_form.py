@@ -22,6 +22,8 @@ from solvers import Grid
 from solvers.boundary import prescribed
 from solvers.incompressible.staggered import cut
 
+from .._arrays import as_jax
+from .._checks import number
 from .._module import Module
 
 Sides = tuple[ArrayLike, ArrayLike] | None
@@ -62,7 +64,7 @@ class FluxForm(Module):
     ):
         self.operator = operator
         self.grid = grid
-        self.dt = dt
+        self.dt = number("FluxForm", "dt", dt)
         axes = grid.ndim if isinstance(grid, Grid) else 0
         self.periodic = (periodic,) * axes if isinstance(periodic, bool) else tuple(periodic)
 
@@ -73,8 +75,7 @@ class FluxForm(Module):
                 f"{type(self.operator).__name__} and {type(self.grid).__name__}; build the grid with "
                 "Grid.uniform."
             )
-        number = isinstance(self.dt, int | float) and math.isfinite(self.dt)
-        if not number or self.dt <= 0:
+        if not 0 < self.dt < math.inf:
             raise ValueError(
                 f"FluxForm expected a positive, finite dt, got {self.dt!r}; give the length of the step "
                 "as a number."
@@ -101,7 +102,7 @@ class FluxForm(Module):
         Raises:
             ValueError: a field or an output of the operator that does not fit, or wrong sides.
         """
-        x = jnp.asarray(x)
+        x = as_jax("FluxForm", "x", x)
         fluxes = self.fluxes(x, sides)
         u = x[: fluxes[0].shape[0]]
         for axis, (flux, widths) in enumerate(zip(fluxes, self.grid.widths, strict=True)):

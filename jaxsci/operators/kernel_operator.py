@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._arrays import numbers
+from .._arrays import as_jax
 from .._module import Module
 from ..nn import AbstractKernel, Pointwise
 
@@ -63,7 +63,7 @@ class AbstractKernelOperator(Module):
     def lifted(self, x: Float[Array, "in_channels *space"]) -> Float[Array, "width *space"]:
         """P (a, s): the hidden field that the first layer reads."""
         name = type(self).__name__
-        x = jnp.asarray(numbers(name, "x", x))
+        x = as_jax(name, "x", x)
         if x.ndim != self.dims + 1 or x.shape[0] != self.in_channels:
             axes = ", ".join("n" + a for a in "xyz"[: self.dims])
             raise ValueError(

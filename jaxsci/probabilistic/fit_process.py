@@ -11,11 +11,10 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from .._arrays import check_finite
+from .._arrays import as_jax, check_finite
 from .._checks import whole
 from .gaussian_process import GaussianProcess
 
@@ -58,7 +57,7 @@ def fit_gaussian_process(
             f"fit_gaussian_process expected a positive, finite spread, got {spread}; 1.0 allows a factor "
             "of e either way."
         )
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = as_jax("fit_gaussian_process", "x", x), as_jax("fit_gaussian_process", "y", y)
     if x.ndim < 2 or y.shape != x.shape[:-1]:
         raise ValueError(
             f"fit_gaussian_process expected points of shape (..., n, dims) and observations of shape "

@@ -19,7 +19,7 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float
 
-from .._arrays import check_finite, floating
+from .._arrays import as_jax, check_finite, floating
 from .._module import Module
 from .kernels import AbstractKernel
 
@@ -94,10 +94,11 @@ class GaussianProcess(Module):
             ValueError: shapes that do not fit, or observations that are not finite.
             RuntimeError: at run time, a covariance that is not positive definite.
         """
+        target_x = as_jax("GaussianProcess", "target_x", target_x)
         mean, solved = self._conditioned(context_x, context_y, target_x)
         variance = self.kernel.variance.astype(mean.dtype)
         # Where an observation is nearly exact, round-off may leave a variance below zero.
-        least = _jitter(jnp.asarray(target_x)) * variance
+        least = _jitter(target_x) * variance
         return dist.Normal(mean, jnp.sqrt(jnp.maximum(variance - (solved**2).sum(0), 0.0) + least))
 
     def log_marginal_likelihood(
@@ -115,7 +116,7 @@ class GaussianProcess(Module):
 
     def _factored(self, x: Array, y: Array) -> tuple[Array, Array]:
         """L and L⁻¹ (y − m)."""
-        x, y = jnp.asarray(x), jnp.asarray(y)
+        x, y = as_jax("GaussianProcess", "x", x), as_jax("GaussianProcess", "y", y)
         dims = self.kernel.log_lengthscale.shape[0]
         if x.ndim != 2 or x.shape[1] != dims or y.shape != x.shape[:1] or not x.shape[0]:
             raise ValueError(
@@ -131,7 +132,8 @@ class GaussianProcess(Module):
 
     def _conditioned(self, x: Array, y: Array, target_x: Array) -> tuple[Array, Array]:
         """Mean at the targets, and L⁻¹ k(X, x*)."""
-        x, y, target_x = jnp.asarray(x), jnp.asarray(y), jnp.asarray(target_x)
+        given = zip(("context_x", "context_y", "target_x"), (x, y, target_x), strict=True)
+        x, y, target_x = (as_jax("GaussianProcess", name, value) for name, value in given)
         factor, whitened = self._factored(x, y)
         if target_x.ndim != 2 or target_x.shape[1] != x.shape[1]:
             raise ValueError(

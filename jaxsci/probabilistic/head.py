@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from .._checks import whole
 from ._raw import check_floor, check_raw
 
 
@@ -33,11 +34,7 @@ class GaussianHead(eqx.Module):
     floor: float = eqx.field(static=True, default=1e-3)
 
     def __check_init__(self):
-        if not isinstance(self.channels, int) or self.channels < 1:
-            raise ValueError(
-                f"GaussianHead expected channels to be a positive integer, got {self.channels!r}; "
-                "pass the channels of the predicted field."
-            )
+        whole("GaussianHead", "channels", self.channels)
         check_floor("GaussianHead", self.floor)
 
     @property

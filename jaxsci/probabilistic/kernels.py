@@ -18,7 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._arrays import check_finite, floating
+from .._arrays import as_jax, check_finite, floating
 from .._module import Module
 
 
@@ -116,7 +116,10 @@ def _logarithms(
     who: str, lengthscale: ArrayLike | Sequence[float], amplitude: ArrayLike
 ) -> tuple[Array, Array]:
     """Parameters that may be learned: their logarithms are free."""
-    lengthscale, amplitude = floating(who, jnp.asarray(lengthscale)), floating(who, amplitude)
+    lengthscale, amplitude = (
+        floating(who, as_jax(who, "lengthscale", lengthscale)),
+        floating(who, amplitude),
+    )
     if lengthscale.ndim != 1 or amplitude.ndim != 0:
         raise ValueError(
             f"{who} expected lengthscale of shape (dims,) and a single amplitude, got {lengthscale.shape} "

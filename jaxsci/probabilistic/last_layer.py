@@ -27,7 +27,7 @@ from numpyro.contrib.module import random_eqx_module
 from numpyro.infer import MCMC, NUTS, SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivariateNormal
 
-from .._arrays import check_finite
+from .._arrays import as_jax, check_finite
 from .._checks import check_key, whole
 from .._module import Module
 from .mixture import moment_match
@@ -250,7 +250,7 @@ class LastLayer(Module):
 
     def _checked(self, who: str, x: Array, target: Array, key: PRNGKeyArray) -> Array:
         check_key(f"LastLayer.{who}", key)
-        x, target = jnp.asarray(x), jnp.asarray(target)
+        x, target = as_jax(f"LastLayer.{who}", "x", x), as_jax(f"LastLayer.{who}", "target", target)
         if x.ndim < 1 or len(x) == 0:
             raise ValueError(
                 f"LastLayer.{who} expected at least one input, got shape {x.shape}; stack the inputs."

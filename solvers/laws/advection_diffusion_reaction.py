@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .law import AbstractLaw, State, check_parameter, like, parameter
@@ -67,7 +68,7 @@ class AdvectionDiffusionReaction(AbstractLaw):
 
     def __check_init__(self):
         name = "AdvectionDiffusionReaction"
-        if not isinstance(self.species, int) or self.species < 1:
+        if not isinstance(self.species, int | np.integer) or self.species < 1:
             raise ValueError(
                 f"{name} expected a whole number of species >= 1, got {self.species!r}; name at "
                 "least one."

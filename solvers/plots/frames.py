@@ -98,7 +98,7 @@ def frames_of(
             f"{caller} expected one or two space dimensions, got {cells.ndim}; slice the states first."
         )
     channels = states.shape[1]
-    if isinstance(channel, int):
+    if isinstance(channel, int | np.integer):
         if not -channels <= channel < channels:
             raise ValueError(
                 f"{caller} expected a channel below {channels}, got {channel}; choose another, or "

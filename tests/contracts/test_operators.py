@@ -180,6 +180,14 @@ def test_gradients_are_finite_and_reach_parameters_and_input(case):
     assert sum(bool(jnp.any(leaf != 0)) for leaf in leaves) > len(leaves) // 2
 
 
+def test_any_order_of_bytes_and_lists(case, unchecked):
+    operator, batch = case
+    one = [np.asarray(x[0]) for x in batch]
+    for given in ([x.astype(">f4") for x in one], [x.tolist() for x in one]):
+        out = jax.eval_shape(lambda given=given: output(operator, *given))
+        assert out.dtype == jnp.float32
+
+
 def test_calls_are_deterministic(case):
     operator, batch = case
     one, call = [x[0] for x in batch], jax.jit(operator)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..._arrays import check_floating
+from ..._arrays import as_jax, check_floating
 from ..._checks import check_key, whole
 from ..._module import Module
 from ...nn.cuboid.self_attention import Compat, check_heads
@@ -202,7 +202,7 @@ class Earthformer(Module):
         Raises:
             ValueError: another shape than the model was built for, missing auxiliary fields, or whole numbers.
         """
-        x = jnp.asarray(x)
+        x = as_jax("Earthformer", "x", x)
         if x.shape != self.shape_in:
             raise ValueError(
                 f"Earthformer expected x of shape {self.shape_in} (time, channels, height, width), got "

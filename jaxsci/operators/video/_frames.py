@@ -1,9 +1,8 @@
 """Checks of video that all models here share: `(time, channels, height, width)` in floating point."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
-from ..._arrays import check_floating
+from ..._arrays import as_jax, check_floating
 
 
 def checked_frames(
@@ -16,7 +15,7 @@ def checked_frames(
     name: str = "x",
 ) -> Array:
     """`x` as an array, or one sentence about what it should have been."""
-    x = jnp.asarray(x)
+    x = as_jax(who, name, x)
     expected = f"(time{_is(time)}, channels{_is(channels)}, height, width)"
     fits = x.ndim == 4 and channels in (None, x.shape[1]) and time in (None, x.shape[0])
     if not fits or 0 in x.shape:

@@ -416,3 +416,13 @@ def test_bad_projections_are_refused():
         project(dist.Gamma(jnp.ones(5)), constraint)
     with pytest.raises(Exception, match=r"A Σ Aᵀ . R singular"):
         project(dist.Normal(jnp.zeros(5), 0.0, validate_args=False), constraint)
+
+
+def test_any_order_of_bytes():
+    u, grid = np.linspace(1.0, 2.0, 8), Grid.uniform(0.0, 1.0, 8)
+    total = conservation(grid, np.array(1.25, ">f8"))
+    means = [
+        project(dist.Normal(u.astype(kind), np.ones(8, kind)), total).mean
+        for kind in (">f8", "<f8")
+    ]
+    np.testing.assert_array_equal(*means)
