@@ -14,6 +14,7 @@ from .boundary import Dirichlet as Dirichlet
 from .boundary import Neumann as Neumann
 from .boundary import Outflow as Outflow
 from .boundary import Periodic as Periodic
+from .boundary import Robin as Robin
 from .boundary import Wall as Wall
 from .darcy import darcy as darcy
 from .dataset import GenerationError as GenerationError

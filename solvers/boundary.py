@@ -1,9 +1,10 @@
-"""Boundary conditions, one a side: periodic, Dirichlet, Neumann, outflow, wall.
+"""Boundary conditions, one a side: periodic, Dirichlet, Neumann, Robin, outflow, wall.
 
 A condition is data: its value is an array, or a callable of time (a function, or an
 `equinox.Module` whose leaves are traced), so solutions differentiate with respect to it. A module
-is recognised by the compilation cache; a new ``lambda`` is a new program. A value is
-a scalar, has shape ``(channels,)``, or ``(channels, *transverse)`` in more dimensions.
+is recognised by the compilation cache; a new ``lambda`` is a new program. A global that a function
+reads is a constant of the compiled program, which does not see it change: make it a leaf of a module.
+A value is a scalar, has shape ``(channels,)``, or ``(channels, *transverse)`` in more dimensions.
 
 The conditions speak to `FiniteVolume` in terms of ghost cells (for reconstruction) and of the state
 or gradient they prescribe at the face (for the flux, which is imposed, not extrapolated).
@@ -16,6 +17,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
@@ -72,6 +74,64 @@ class Neumann(AbstractBoundary):
     gradient: Value = eqx.field(converter=lambda value: _as_value(value))
 
 
+class Robin(AbstractBoundary):
+    """a u + b ∂u/∂n = g at the face, n the outward normal, for a law with diffusion.
+
+    The flux of heat or matter into surroundings at u_∞ is one: with the coefficient h of its transfer,
+    −k ∂u/∂n = h (u − u_∞), a = h, b = k and g = h u_∞. With b = 0 it is `Dirichlet`, with a = 0
+    `Neumann`, whose derivative is along the axis.
+
+    In conserved variables, one condition a channel. The slope is that from the centre of the cell to
+    the face, half a cell, so the condition holds to second order. Of a and b of opposite signs, with
+    which more enters the more there is, |a| times this half cell has to be below |b|.
+
+    Args:
+        a: factor of the value, or a callable of time.
+        b: factor of the outward derivative, likewise.
+        g: the right-hand side, likewise.
+
+    Raises:
+        ValueError: for numbers that are complex or not finite, and for a and b that both vanish.
+    """
+
+    a: Value = eqx.field(converter=lambda value: _as_value(value), kw_only=True)
+    b: Value = eqx.field(converter=lambda value: _as_value(value), kw_only=True)
+    g: Value = eqx.field(converter=lambda value: _as_value(value), kw_only=True)
+
+    def __check_init__(self):
+        known = _known_pair(self.a, self.b)
+        if known is not None and np.any((known[0] == 0) & (known[1] == 0)):
+            raise ValueError(
+                "Robin expected a or b other than zero, got a = b = 0; use Outflow where nothing is "
+                "prescribed."
+            )
+
+    def face(
+        self, t: ArrayLike, cell: Float[Array, "..."], axis: int, half: float
+    ) -> Float[Array, "..."]:
+        """The value at the face, (g δ + b u)/(a δ + b), beside cells u whose centres are δ inside.
+
+        NaN where a cell is too wide for a and b of opposite signs.
+        """
+        b, g = (prescribed(part, t, cell, axis) for part in (self.b, self.g))
+        value = (g * half + b * cell) / self._weight(t, cell, axis, half)
+        return jnp.broadcast_to(value, cell.shape)
+
+    def firmness(
+        self, t: ArrayLike, cell: Float[Array, "..."], axis: int, half: float
+    ) -> Float[Array, "..."]:
+        """The share of the value in the condition, a δ/(a δ + b): one for Dirichlet, zero for Neumann."""
+        a = prescribed(self.a, t, cell, axis)
+        return a * half / self._weight(t, cell, axis, half)
+
+    def _weight(
+        self, t: ArrayLike, cell: Float[Array, "..."], axis: int, half: float
+    ) -> Float[Array, "..."]:
+        a, b = (prescribed(part, t, cell, axis) for part in (self.a, self.b))
+        weight = a * half + b
+        return jnp.where((weight * b >= 0) & (weight != 0), weight, jnp.nan)
+
+
 def prescribed(value: Value, t: ArrayLike, like: Float[Array, "..."], axis: int):
     """The boundary value at time t, shaped to broadcast with a slab of cells.
 
@@ -106,12 +166,39 @@ def _as_value(value: Value) -> Value:
         raise ValueError(
             f"A boundary value was expected to be real, got {array.dtype}; take its real part."
         )
-    if not isinstance(array, Tracer) and not bool(jnp.all(jnp.isfinite(array))):
+    # In NumPy: within jit, what is known stays known.
+    known = np.zeros(1) if isinstance(array, Tracer) else np.atleast_1d(np.asarray(array))
+    if not np.all(np.isfinite(known)):
         raise ValueError(
-            f"A boundary value was expected to be finite, got {array[~jnp.isfinite(array)][0]:g}; "
+            f"A boundary value was expected to be finite, got {known[~np.isfinite(known)][0]:g}; "
             "correct the value, or use Outflow where none is known."
         )
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
+def with_values(
+    side: Dirichlet | Neumann | Robin, function: Callable[[Value], Value]
+) -> Dirichlet | Neumann | Robin:
+    """The same condition with other values, each a function of one of the old."""
+    return type(side)(**{name: function(value) for name, value in vars(side).items()})
+
+
+def robin_determines(side: Robin, half: float) -> bool:
+    """Whether a and b, as far as they are known now, determine the value half a cell from a centre."""
+    known = _known_pair(side.a, side.b)
+    if known is None:
+        return True
+    a, b = known
+    return bool(np.all(((a * half + b) * b >= 0) & (a * half + b != 0)))
+
+
+def _known_pair(a: Value, b: Value) -> tuple[np.ndarray, np.ndarray] | None:
+    """Two numbers, or arrays of shapes that broadcast, if they can be looked at now."""
+    if any(callable(value) or isinstance(value, Tracer) for value in (a, b)):
+        return None
+    first, second = np.asarray(a), np.asarray(b)
+    fit = first.shape == second.shape or 0 in (first.ndim, second.ndim)
+    return (first, second) if fit else None
 
 
 def normalise(boundary: Any, ndim: int) -> tuple[tuple[AbstractBoundary, AbstractBoundary], ...]:
@@ -139,7 +226,7 @@ def normalise(boundary: Any, ndim: int) -> tuple[tuple[AbstractBoundary, Abstrac
         if len(entries) != ndim or not _is_pair(pair):
             raise ValueError(
                 f"FiniteVolume expected boundary to be one condition or {ndim} (lower, upper) "
-                f"pair(s) of Periodic, Dirichlet, Neumann, Outflow or Wall, got {boundary!r}; give one "
+                f"pair(s) of Periodic, Dirichlet, Neumann, Robin, Outflow or Wall, got {boundary!r}; give one "
                 "entry an axis."
             )
         if isinstance(pair[0], Periodic) != isinstance(pair[1], Periodic):

@@ -20,11 +20,12 @@ from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Value
+from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Robin, Value, with_values
 from ..grid import Grid
 from ..laws.law import State
 from ..laws.shallow_water import ShallowWater
-from .conservative import Faces, FiniteVolume, Push
+from .conservative import FiniteVolume, Push
+from .faces import Faces
 from .ghosts import LOWER, UPPER, Slab, cut
 
 
@@ -116,6 +117,9 @@ class Block(FiniteVolume):
         padded = super()._padded_gradients(t, w, slopes, axis, along)
         return self._exchanged(padded, slopes, axis)
 
+    def _spread(self, values: Slab, along: int) -> Slab:
+        return self._exchanged(super()._spread(values, along), values, along)
+
     def _exchanged(self, padded: Slab, cells: Slab, axis: int) -> Slab:
         """Cells with one ghost at both ends, those within the domain received."""
         if self.counts[axis] == 1:
@@ -202,11 +206,9 @@ class Block(FiniteVolume):
         whole = tuple(self.whole.shape[a] for a in others)
         own = tuple(self.grid.shape[a] for a in others)
         first = tuple(self._offset(a) for a in others)
-        if isinstance(side, Dirichlet):
-            return Dirichlet(_OwnPart(side.value, whole, own, first))
-        if isinstance(side, Neumann):
-            return Neumann(_OwnPart(side.gradient, whole, own, first))
-        return side
+        if not isinstance(side, Dirichlet | Neumann | Robin):
+            return side
+        return with_values(side, lambda value: _OwnPart(value, whole, own, first))
 
 
 class _OwnPart(eqx.Module):

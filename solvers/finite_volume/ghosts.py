@@ -1,7 +1,7 @@
-"""Ghost cells: what reconstruction reads beyond the ends of an axis.
+"""The ends of an axis: ghost cells, the state that a condition prescribes there, and diffusive fluxes.
 
 Each boundary condition is continued into the mirror image of the cells inside: linearly through a
-Dirichlet value or a Neumann slope, constantly for outflow, reflected at a wall.
+prescribed value or slope, constantly for outflow, reflected at a wall.
 
 Reference: R. J. LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapter 7.
 """
@@ -12,14 +12,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
-from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Wall, prescribed
+from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Robin, Wall, prescribed
 from ..grid import Grid
-from ..laws.law import AbstractLaw, State
+from ..laws.law import AbstractLaw, State, diffusive_flux
 from ..laws.system import AbstractSystem
 
 Slab = Float[Array, "..."]
 Sides = tuple[AbstractBoundary, AbstractBoundary]
 LOWER, UPPER = 0, 1
+PRESCRIBES = (Dirichlet, Robin)
 
 
 def cut(u: Array, axis: int, start: int, stop: int | None) -> Array:
@@ -38,8 +39,10 @@ def pad_states(
     def ghost(end: int, depth: int) -> Slab:
         side, index = sides[end], _index(w, axis, end, depth)
         cell = cut(w, axis, index, index + 1)
-        if isinstance(side, Dirichlet):
-            return 2.0 * primitive_value(law, side, t, cell, axis) - cell
+        if isinstance(side, PRESCRIBES):
+            edge = _index(w, axis, end, 0)
+            beside = cut(w, axis, edge, edge + 1)
+            return 2.0 * face_state(law, grid, side, t, beside, axis, end) - cell
         if isinstance(side, Neumann):
             faces, center = grid.faces[axis], grid.centers[axis][index]
             across = 2.0 * float(faces[0] - center if end == LOWER else faces[-1] - center)
@@ -66,10 +69,50 @@ def pad_bed(
     return _pad(sides, z, axis, width, ghost)
 
 
-def primitive_value(law: AbstractLaw, side: Dirichlet, t: ArrayLike, slab: Slab, axis: int) -> Slab:
-    """A prescribed state in primitive variables, of the shape of a slab of cells."""
-    value = jnp.broadcast_to(prescribed(side.value, t, slab, axis), slab.shape)
-    return law.to_primitive(value)
+def half_width(grid: Grid, axis: int, end: int) -> float:
+    """The distance from the face at an end to the centre of the cell beside it."""
+    return 0.5 * float(grid.widths[axis][0 if end == LOWER else -1])
+
+
+def face_value(
+    grid: Grid, side: Dirichlet | Robin, t: ArrayLike, u: Slab, axis: int, end: int
+) -> Slab:
+    """The state that a condition prescribes at a face, beside cells u, in conserved variables."""
+    if isinstance(side, Dirichlet):
+        return jnp.broadcast_to(prescribed(side.value, t, u, axis), u.shape)
+    return side.face(t, u, axis, half_width(grid, axis, end))
+
+
+def face_state(
+    law: AbstractLaw,
+    grid: Grid,
+    side: Dirichlet | Robin,
+    t: ArrayLike,
+    w: Slab,
+    axis: int,
+    end: int,
+) -> Slab:
+    """The same in primitive variables, beside cells w."""
+    return law.to_primitive(face_value(grid, side, t, law.to_conserved(w), axis, end))
+
+
+def end_flux(
+    law: AbstractLaw, grid: Grid, side: AbstractBoundary, t: ArrayLike, u: Slab, axis: int, end: int
+) -> Slab:
+    """Diffusive flux through an end, along the increasing coordinate, beside cells u."""
+    half = half_width(grid, axis, end) * (-1.0 if end == LOWER else 1.0)  # from centre to face
+    if isinstance(side, Neumann):
+        gradient = prescribed(side.gradient, t, u, axis)
+        return diffusive_flux(law, u + gradient * half, gradient)
+    if not isinstance(side, PRESCRIBES):
+        return jnp.zeros_like(u)
+    value = face_value(grid, side, t, u, axis, end)
+    firm = (law.potential(u) - law.potential(value)) / half
+    if isinstance(side, Dirichlet):
+        return firm
+    # As at a Dirichlet end where the value is prescribed, as at a Neumann end where the slope is.
+    share = side.firmness(t, u, axis, abs(half))
+    return share * firm + (1.0 - share) * diffusive_flux(law, value, (value - u) / half)
 
 
 def _pad(

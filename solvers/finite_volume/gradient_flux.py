@@ -8,18 +8,21 @@ Reference: J. H. Ferziger, M. Perić, Computational Methods for Fluid Dynamics (
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from ..boundary import AbstractBoundary, Dirichlet, Periodic, Wall
+from ..boundary import AbstractBoundary, Periodic, Wall
 from ..grid import Grid
-from ..laws.law import AbstractLaw, State
+from ..laws.law import State
 from ..laws.system import AbstractSystem
-from .ghosts import LOWER, UPPER, Sides, Slab, cut, primitive_value
+from .ghosts import LOWER, PRESCRIBES, UPPER, Slab, cut, face_state
+
+if TYPE_CHECKING:
+    from .conservative import FiniteVolume
 
 
 @runtime_checkable
@@ -53,35 +56,26 @@ def central(padded: Slab, grid: Grid, axis: int, *, periodic: bool) -> Slab:
 
 
 def pad_gradients(
-    law: AbstractLaw,
-    grid: Grid,
-    sides: Sides,
-    t: ArrayLike,
-    w: State,
-    slopes: State,
-    *,
-    axis: int,
-    along: int,
+    field: "FiniteVolume", t: ArrayLike, w: State, slopes: State, axis: int, along: int
 ) -> Slab:
     """The central differences along one axis, with a ghost cell at both ends of another.
 
     The ghosts are what the ghost cells of the state imply: mirrored at a wall, and opposite about the
-    difference of the prescribed values at a Dirichlet side.
+    difference of the prescribed values at a Dirichlet or Robin side.
     """
+    law, grid, sides = field.law, field.grid, field.boundary[axis]
 
     def ghost(end: int) -> Slab:
         side = sides[end]
         edge = cut(slopes, axis, 0, 1) if end == LOWER else cut(slopes, axis, -1, None)
         if isinstance(side, Wall) and isinstance(law, AbstractSystem):
             return law.reflect(edge, axis)
-        if isinstance(side, Dirichlet):
+        if isinstance(side, PRESCRIBES):
             cell = cut(w, axis, 0, 1) if end == LOWER else cut(w, axis, -1, None)
-            value = primitive_value(law, side, t, cell, axis)
-            pad = [(0, 0)] * value.ndim
-            pad[along + 1] = (1, 1)
-            # One-sided halves at the corners: constant values, the common case, have no slope.
-            spread = jnp.pad(value, pad, mode="edge")
-            return 2.0 * central(spread, grid, along, periodic=False) - edge
+            value = face_state(law, grid, side, t, cell, axis, end)
+            periodic = is_periodic(field.boundary[along])
+            spread = field._spread(value, along)
+            return 2.0 * central(spread, grid, along, periodic=periodic) - edge
         return edge
 
     if isinstance(sides[LOWER], Periodic):

@@ -1,7 +1,7 @@
 """Point values at cell faces from cell averages.
 
 At each face a cubic is matched to the averages of the four nearest cells (fewer on coarser grids);
-at a Neumann end one average gives way to the prescribed slope, at a Dirichlet end the value is the
+at a Neumann or Robin end one average gives way to the condition, at a Dirichlet end the value is the
 prescribed one. Inside, the result is limited to the range of the cells it came from, widened where
 their curvature keeps its sign, so that a shock makes no new extrema and a smooth extremum is not
 clipped. The weights depend on the grid alone and are computed once, in double precision.
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, prescribed
+from ..boundary import AbstractBoundary, Dirichlet, Neumann, Periodic, Robin, prescribed
 
 if TYPE_CHECKING:
     from ..laws.law import State
@@ -113,6 +113,8 @@ def _end(
         weights = np.linalg.solve(np.vstack([rows, slope]).T, np.eye(count + 1)[0])
         averages = cells[..., :count] * jnp.asarray(weights[:-1], dtype=cells.dtype)
         return jnp.sum(averages, axis=-1, keepdims=True) + float(weights[-1]) * inward
+    if isinstance(side, Robin):
+        return _robin(side, widths, t, edge, cells, axis)
     if widths.size < 3:
         return first
     steps = [
@@ -122,3 +124,23 @@ def _end(
     agree = steps[0] * steps[1] > 0
     smaller = jnp.where(jnp.abs(steps[0]) < jnp.abs(steps[1]), steps[0], steps[1])
     return first + jnp.where(agree, smaller, 0.0) * float(widths[0])
+
+
+def _robin(
+    side: Robin, widths: np.ndarray, t: ArrayLike, edge: Array, cells: Array, axis: int
+) -> Array:
+    """Value of the polynomial p + αq that meets the condition: p matches averages, those of q vanish."""
+    a, b, g = (
+        jnp.moveaxis(jnp.broadcast_to(prescribed(part, t, edge, axis), edge.shape), axis + 1, -1)
+        for part in (side.a, side.b, side.g)
+    )
+    count = min(_POINTS - 1, widths.size)
+    faces = np.insert(np.cumsum(widths[:count]), 0, 0.0)
+    scale, units = faces[-1], np.eye(count + 1)
+    rows = _average_rows(faces / scale, count + 1)
+    weights = np.linalg.solve(rows[:, :count].T, units[:count, :2])
+    averages = cells[..., :count] @ jnp.asarray(weights, dtype=cells.dtype)
+    value = averages[..., :1]
+    slope = averages[..., 1:] / scale
+    bend = float(np.linalg.solve(np.vstack([rows, units[0]]), units[-1])[1] / scale)
+    return value + (g - a * value + b * slope) / (a - b * bend)

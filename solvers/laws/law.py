@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float
 
@@ -166,10 +167,11 @@ def check_parameter(name: str, value: Array, *, above: float = -jnp.inf, closed:
     """
     if isinstance(value, Tracer):
         return
-    good = jnp.isfinite(value) & (value >= above if closed else value > above)
-    if not bool(jnp.all(good)):
+    known = np.atleast_1d(np.asarray(value))  # in NumPy: within jit, what is known stays known
+    good = np.isfinite(known) & (known >= above if closed else known > above)
+    if not np.all(good):
         bound = "" if above == -jnp.inf else f" {'>=' if closed else '>'} {above:g}"
-        first = value[~good][0]
+        first = known[~good][0]
         raise ValueError(
             f"{name} was expected to be finite{bound}, got {first:g}; correct the parameter, the "
             "equation has no solution with this one."

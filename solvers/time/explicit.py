@@ -19,10 +19,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..finite_volume import FiniteVolume
 from ..finite_volume.blocks import Block
+from ..finite_volume.stability import rate_varies
 from ..laws.law import State
 from .checkpointed import checkpointed_while
 from .solution import Outcome, Status, first_failure
-from .stepper import AbstractExplicit
+from .stepper import AbstractExplicit, Time
 from .tiles import tiled_step
 
 # Rounding of (number of steps) · Δt; a CFL number beyond the limit by this much is not reported.
@@ -114,23 +115,29 @@ def equal_steps(
         t_begin = progress.t
         dt = (t_end - t_begin) / steps
 
-        def advance(carry, i):
-            u, cfl, posed, diffusivity, failed_at, cell = carry
-            # Not accumulated: thousands of additions of dt would drift in single precision.
-            t = t_begin + i.astype(dt.dtype) * dt
+        def watched(t: Float[Array, ""], u: State, seen: Any) -> Any:
+            cfl, posed, diffusivity, failed_at = seen
             number = lax.stop_gradient(dt * field.stability_rate(t, u).astype(dt.dtype))
             failed_at = jnp.where(number <= limit, failed_at, jnp.minimum(failed_at, t))
-            posed = posed & ~jnp.isnan(number)
             diffusivity = jnp.minimum(diffusivity, _least_diffusivity(field, t, u))
+            return jnp.fmax(cfl, number), posed & ~jnp.isnan(number), diffusivity, failed_at
+
+        def advance(carry, i):
+            u, seen, cell = carry
+            # Not accumulated: thousands of additions of dt would drift in single precision.
+            t = t_begin + i.astype(dt.dtype) * dt
+            cfl, posed, diffusivity, failed_at = watched(t, u, seen)
             u = tiled_step(stepper, field, t, u, dt)
             lost = lost_cell(field, u)
             failed_at = jnp.where(lost < 0, failed_at, jnp.minimum(failed_at, t + dt))
             cell = jnp.where(cell < 0, lost, cell)
-            return (u, jnp.fmax(cfl, number), posed, diffusivity, failed_at, cell), None
+            return (u, (cfl, posed, diffusivity, failed_at), cell), None
 
         p = progress
-        carry = (p.u, p.cfl, p.posed, p.diffusivity, p.failed_at, p.cell)
-        u, cfl, posed, diffusivity, failed_at, cell = checkpointed_scan(advance, carry, steps)
+        carry = (p.u, (p.cfl, p.posed, p.diffusivity, p.failed_at), p.cell)
+        u, seen, cell = checkpointed_scan(advance, carry, steps)
+        # Where the last step ended, too: it may have set in motion what was at rest.
+        cfl, posed, diffusivity, failed_at = watched(t_end, u, seen)
         finite = field.everywhere(jnp.all(jnp.isfinite(u)))
         failed_at = jnp.where(finite, failed_at, jnp.minimum(failed_at, t_end))
         count = progress.steps + steps
@@ -150,6 +157,27 @@ def equal_steps(
     return states, Status(outcome, time, last.cfl, last.steps, last.cell, last.diffusivity)
 
 
+def _rate_within(
+    rate_at: Callable[[Time], Time], left: Time, cfl: Float[Array, ""]
+) -> Float[Array, ""]:
+    """The rate to step by: boundary values or a source may make it grow within the step, from zero even.
+
+    Where it grows along a straight line, the step is such that Δt times the rate at its end is the CFL
+    number; a second look, there, finds what grew faster. A rate that is not finite is met in its time.
+
+    Args:
+        rate_at: the rate a while from now.
+        left: the longest step.
+        cfl: the CFL number.
+    """
+    now = rate_at(jnp.zeros_like(left))
+    ahead = lambda rate: jnp.where(jnp.isfinite(rate), jnp.maximum(rate, now), now)
+    step = lambda rate: jnp.minimum(left, cfl / jnp.maximum(rate, 1e-30))
+    growth = (ahead(rate_at(step(now))) - now) * cfl / step(now)
+    rate = 0.5 * (now + jnp.sqrt(now**2 + 4.0 * growth))
+    return jnp.maximum(rate, ahead(rate_at(step(rate))))
+
+
 def cfl_steps(
     field: FiniteVolume,
     u0: State,
@@ -162,8 +190,13 @@ def cfl_steps(
     """Steps that keep the CFL number at or below `cfl`; differentiates in reverse mode."""
 
     # The loop must not follow derivatives into the choice of the step: see the module docstring.
-    def rate_at(t: Float[Array, ""], u: State) -> Float[Array, ""]:
-        return lax.stop_gradient(field.stability_rate(t, u).astype(t.dtype))
+    def rate_after(t: Time, u: State, step: Time) -> Time:
+        """The rate a step later, of the state that a source alone leads to."""
+        source = field._source(t, u)
+        there = u if source is None else u + step.astype(u.dtype) * source
+        return lax.stop_gradient(field.stability_rate(t + step, there).astype(t.dtype))
+
+    varies = rate_varies(field, t0, u0)
 
     def interval(progress: _Progress, t_end: Float[Array, ""]):
         # The clock of an interval starts at zero, and a step is as long as the clock says: far from
@@ -177,10 +210,8 @@ def cfl_steps(
         def advance(p: _Progress) -> _Progress:
             left = length - p.t
             now_at = t_begin + p.t
-            now = rate_at(now_at, p.u)
-            trial = jnp.minimum(left, cfl / jnp.maximum(now, 1e-30))
-            # A boundary value may grow within the step, from zero even: look where it leads.
-            rate = jnp.maximum(now, rate_at(now_at + trial, p.u))
+            after = lambda step: rate_after(now_at, p.u, step)
+            rate = _rate_within(after, left, cfl) if varies else after(jnp.zeros_like(left))
             wanted = jnp.ceil(lax.stop_gradient(left) * rate / cfl - _SLACK)
             posed = jnp.isfinite(rate)
             count = jnp.where(wanted > 1.0, wanted, 1.0)  # NaN too: the loop then ends

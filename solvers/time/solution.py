@@ -19,8 +19,8 @@ class Outcome(eqx.Enumeration):
     )
     unstable = (
         "solve expected a CFL number within the stepper's limit, got a larger one with the given "
-        "steps; raise steps, or leave it out to step by the CFL number (throw=False returns the "
-        "status, with the time and the CFL number)."
+        "steps; raise steps, leave it out to step by the CFL number, or use Implicit() where diffusion or a "
+        "source is stiff (throw=False returns the status, with the time and the CFL number)."
     )
     not_finite = (
         "solve expected a finite state, got NaN or infinity on the way; lower cfl and check the "
@@ -41,8 +41,9 @@ class Outcome(eqx.Enumeration):
         "the law (throw=False returns the status, with the time)."
     )
     too_many_steps = (
-        "solve expected to reach t1 within max_steps steps, got no further; raise max_steps, or "
-        "coarsen the grid (throw=False returns the status, with the time)."
+        "solve expected to reach t1 within max_steps steps, got no further; raise max_steps, "
+        "coarsen the grid, or use Implicit() where diffusion or a source is stiff (throw=False "
+        "returns the status, with the time)."
     )
     no_convergence = (
         "solve expected the implicit solver to converge, got a failure; loosen its tolerances "

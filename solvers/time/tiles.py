@@ -18,7 +18,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Int
 
-from ..boundary import AbstractBoundary, Dirichlet, Neumann, Outflow, Periodic
+from ..boundary import (
+    AbstractBoundary,
+    Dirichlet,
+    Neumann,
+    Outflow,
+    Periodic,
+    Robin,
+    with_values,
+)
 from ..finite_volume import FiniteVolume
 from ..finite_volume.blocks import Block
 from ..laws.law import State
@@ -192,9 +200,8 @@ def _local(
 
             return at
 
-        if isinstance(side, Dirichlet):
-            return Dirichlet(cut_value(side.value))
-        return Neumann(cut_value(side.gradient)) if isinstance(side, Neumann) else side
+        given = isinstance(side, Dirichlet | Neumann | Robin)
+        return with_values(side, cut_value) if given else side
 
     centers = [
         _cut(_wrap([axis], jnp.asarray(c)), [start], [axis.window])

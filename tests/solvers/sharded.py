@@ -44,6 +44,7 @@ from solvers import (
     Neumann,
     Outflow,
     Periodic,
+    Robin,
     Wall,
     laws,
     solve,
@@ -107,6 +108,7 @@ def boundaries(name, d, shape, mean, closed):
     moving = lambda b: Dirichlet(lambda t: mean * (b + jnp.sin(20.0 * t)))
     slope = lambda b: Neumann(jnp.full(count, 0.1) * b)
     swinging = lambda b: Neumann(lambda t: jnp.full(count, 0.1) * b * jnp.cos(30.0 * t))
+    leaving = lambda b: Robin(a=b, b=0.3, g=lambda t: mean * (b + jnp.sin(20.0 * t)))
     if d == 1:
         return {
             "periodic": lambda b: Periodic(),
@@ -114,13 +116,19 @@ def boundaries(name, d, shape, mean, closed):
             "neumann(t), dirichlet": lambda b: (swinging(b), constant(b)),
             "wall, outflow": lambda b: (wall, Outflow()),
             "outflow, wall": lambda b: (Outflow(), wall),
+            "robin(t), robin": lambda b: (
+                leaving(b),
+                Robin(a=0.5, b=jnp.full(count, 0.8) * b, g=b),
+            ),
         }[name]
     wave = lambda n: 1.0 + 0.1 * jnp.sin(jnp.arange(n, dtype=float))
     along = lambda b, n: Dirichlet(b * mean[:, None] * wave(n))
     turning = lambda b, n: Dirichlet(lambda t: (b + t) * mean[:, None] * wave(n))
     slopes = lambda b, n: Neumann(0.1 * b * jnp.ones((count, 1)) * wave(n))
+    kept = lambda b, n: Robin(a=b, b=0.4 * wave(n) * jnp.ones((count, 1)), g=mean)
     return {
         "periodic": lambda b: Periodic(),
+        "robin(y), robin(t); periodic": lambda b: ((kept(b, shape[1]), leaving(b)), Periodic()),
         "dirichlet(y), neumann(y); periodic": lambda b: (
             (along(b, shape[1]), slopes(b, shape[1])),
             Periodic(),
@@ -144,6 +152,8 @@ CASES = {
     "wall, outflow": (1, MUSCL(), 8),
     "outflow, wall": (1, WENO5Z(), None),
     "2-D periodic": (2, MUSCL(), None),
+    "robin(t), robin": (1, MUSCL(), None),
+    "2-D robin(y), robin(t); periodic": (2, MUSCL(), 8),
     "2-D dirichlet(y), neumann(y); periodic": (2, WENO5Z(), 8),
     "2-D wall, outflow; dirichlet, dirichlet(t, x)": (2, MUSCL(), None),
     "2-D dirichlet(t), neumann; outflow, wall": (2, MUSCL(), 8),
@@ -260,7 +270,9 @@ def uses(mesh):
 def main():
     if ARGS.process is not None:
         jax.distributed.initialize(f"localhost:{ARGS.port}", 2, ARGS.process)
-    names = ARGS.cases or list(CASES)
+    make, parameter, _ = LAWS.get(ARGS.law, LAWS["Diffusion"])
+    diffuses = make(parameter, Grid.uniform(0.0, 1.0, 8)).has_diffusion
+    names = ARGS.cases or [name for name in CASES if diffuses or "robin" not in name]
     devices = np.array(jax.devices())
     meshes = {1: Mesh(devices, ("x",)), 2: Mesh(devices.reshape(4, 2), ("x", "y"))}
     if ARGS.law in ("failures", "uses"):

@@ -24,7 +24,7 @@ def test_one_entry_an_axis_in_more_dimensions():
     [
         ((Periodic(), Outflow()), 1, "Periodic on both sides .* got Periodic and Outflow"),
         ((Outflow(), Outflow(), Outflow()), 1, r"1 \(lower, upper\) pair"),
-        ("periodic", 1, "Periodic, Dirichlet, Neumann, Outflow or Wall, got 'periodic'"),
+        ("periodic", 1, "Periodic, Dirichlet, Neumann, Robin, Outflow or Wall, got 'periodic'"),
         (((Outflow(), 0.0),), 1, "one entry an axis"),
         ((Outflow(),), 2, r"2 \(lower, upper\) pair"),
     ],

@@ -30,6 +30,7 @@ LAWS = [
     "Reaction",
     "NavierStokes",
 ]
+LEAVING = "2-D robin(y), robin(t); periodic"
 MIXED = "2-D dirichlet(t), neumann; outflow, wall"
 ALONG = "2-D dirichlet(y), neumann(y); periodic"
 
@@ -68,7 +69,7 @@ def check(report):
 @pytest.mark.parametrize(
     "words",
     [
-        ("Diffusion", MIXED, "--gradient"),
+        ("Diffusion", MIXED, LEAVING, "--gradient"),
         ("ShallowWater", MIXED),
         pytest.param(("Advection", "dirichlet(t), neumann", ALONG), marks=pytest.mark.slow),
         pytest.param(("Burgers", "periodic", "--gradient"), marks=pytest.mark.slow),
@@ -89,6 +90,12 @@ def test_every_law_with_every_boundary(law):
 @pytest.mark.parametrize("law", LAWS)
 def test_gradients_of_every_law(law):
     check(finish(start(law, "dirichlet(t), neumann", MIXED, "--gradient")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["Burgers", "PorousMedium", "Reaction", "NavierStokes"])
+def test_gradients_with_robin_conditions(law):
+    check(finish(start(law, "robin(t), robin", LEAVING, "--gradient")))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from solvers import (
     Neumann,
     Outflow,
     Periodic,
+    Robin,
     Wall,
 )
 from solvers.laws import Burgers, Diffusion, Euler, ShallowWater
@@ -50,6 +51,8 @@ def cases():
     yield "water", ShallowWater(9.81, bathymetry=HILLS), (Periodic(), Wall()), MUSCL()
     heated = (Dirichlet(VARIED), Neumann(lambda t: (1.0 + t) * VARIED))
     yield "heat", Diffusion(0.1), (heated, Periodic()), None
+    cooled = (Robin(a=0.7, b=VARIED, g=lambda t: t * VARIED), Robin(a=1.0, b=0.5, g=VARIED))
+    yield "cooling", Diffusion(0.1), (cooled, Periodic()), None
     entering = (Dirichlet(lambda t: VARIED + t), Outflow())
     yield "burgers", _Heated(), (entering, Periodic()), MUSCL()
 
