@@ -22,6 +22,7 @@ from jaxsci._checks import whole
 from .calendar import check_spacing
 from .frame import DATE, ID, TARGET, as_frame
 from .grid import ForecastGrid, check_levels
+from .learning.cross_validation import Windows, forecasts_of_the_past
 from .panel import Panel
 from .saving import Saved
 from .schema import Schema, check_roles
@@ -162,17 +163,24 @@ class Forecaster(Saved):
         return self._last(panel).to_frame()
 
     def cross_validate(
-        self, frame: Any, *, windows: int = 1, step: int | None = None
+        self,
+        frame: Any,
+        *,
+        windows: int = 1,
+        step: int | None = None,
+        refit: bool = False,
+        same_dates: bool = False,
     ) -> pd.DataFrame:
-        """Forecast from several dates of the past, learning only from what came before the first of them.
-
-        Dates are counted from the end of each series. Of series that end at different dates, the earlier
-        ones are forecast by a model that has seen later dates of the others; leave them out where that matters.
+        """Forecast from several dates of the past, learning only from what came before.
 
         Args:
             frame: series as for `fit`.
             windows: number of creation dates; the last is H dates before the end of each series.
             step: dates from one to the next; H by default.
+            refit: learn again before each creation date, instead of once before the first.
+            same_dates: the creation dates are the same for all series, counted from the last end of all: no
+                forecast is made by a model that has seen later dates of other series. Series that ended before
+                one have no forecast from it. By default they are counted from the end of each.
 
         Returns:
             A row for each series, creation date and horizon whose target is known: ``unique_id``, ``ds``,
@@ -189,23 +197,17 @@ class Forecaster(Saved):
             )
         frame = as_frame(frame)
         schema = self._learn_schema(frame)
-        panel = schema.panel(frame)
-        self._check_targets(panel)
+        self._check_targets(schema.panel(frame))
         step = self.horizon if step is None else whole("cross_validate", "step", step)
-        windows = whole("cross_validate", "windows", windows)
-        last = panel.length - 1 - self.horizon
-        columns = last - step * np.arange(windows)[::-1]
-        if columns[0] < 0:
-            raise ValueError(
-                "cross_validate expected a series of more than "
-                f"{self.horizon + step * (windows - 1)} dates for "
-                f"{windows} windows, got {panel.length} at most; ask for fewer windows."
-            )
-        # What is learned of the covariates is of the past too.
-        panel = schema.learned_before(frame, panel, int(columns[0])).panel(frame)
-        fresh = copy.copy(self)
-        fresh._fit(panel.until(int(columns[0])))
-        return fresh.forecast(panel, columns).to_frame(cutoffs=True)
+        count = whole("cross_validate", "windows", windows)
+
+        def learn(panel: Panel):
+            fresh = copy.copy(self)
+            fresh._fit(panel)
+            return fresh.forecast
+
+        asked = Windows(count, step, bool(refit), bool(same_dates))
+        return forecasts_of_the_past(learn, frame, schema, asked)
 
     def backtest(self, frame: Any, dates: int) -> ForecastGrid:
         """Forecasts made at each of the last `dates` dates of every series, as one grid.

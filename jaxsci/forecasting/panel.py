@@ -67,6 +67,31 @@ class Panel:
             future=self.future[:, : kept + self.horizon],
         )
 
+    def ending(self, dates: Int[np.ndarray, " series"]) -> "Panel":
+        """The same series until dates of their own, given by number, which may lie up to H dates ahead."""
+        drop, length = (self.ends - dates)[:, None], self.length + self.horizon
+
+        def moved(array: np.ndarray, count: int) -> np.ndarray:
+            column = np.arange(count) - self.horizon - drop
+            inside = (column >= 0) & (column < array.shape[1])
+            taken = array[np.arange(len(array))[:, None], np.clip(column, 0, array.shape[1] - 1)]
+            return np.where(inside.reshape(*inside.shape, *[1] * (array.ndim - 2)), taken, 0)
+
+        return replace(
+            self,
+            ends=np.asarray(dates, self.ends.dtype),
+            y=moved(self.y, length),
+            observed=moved(self.observed, length).astype(bool),
+            past=moved(self.past, length),
+            future=moved(self.future, length + self.horizon),
+        )
+
+    def begun(self) -> "Panel":
+        """The same series without columns before the first known target of all."""
+        start = min(int(self.first.min(initial=self.length)), self.length - 1)
+        names = ("y", "observed", "past", "future")
+        return replace(self, **{name: getattr(self, name)[:, start:] for name in names})
+
     def rows(self, index: Int[np.ndarray, " some"]) -> "Panel":
         """Some of the series."""
         names = ("ids", "ends", "y", "observed", "past", "future", "static", "codes")
