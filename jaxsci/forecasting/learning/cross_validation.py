@@ -25,20 +25,20 @@ class Windows(NamedTuple):
     """The creation dates.
 
     Attributes:
-        count: their number.
+        number: of them.
         step: dates from one to the next.
         refit: whether the forecaster learns again before each.
         same_dates: whether they are the same for all series.
     """
 
-    count: int
+    number: int
     step: int
     refit: bool
     same_dates: bool
 
     def back(self, horizon: int) -> np.ndarray:
         """Dates from each creation date to the end of a series, or to the last end of all."""
-        return horizon + self.step * np.arange(self.count)[::-1]
+        return horizon + self.step * np.arange(self.number)[::-1]
 
 
 def forecasts_of_the_past(
@@ -61,7 +61,7 @@ def forecasts_of_the_past(
     longest = panel.length + int((ends - panel.ends).min())
     if longest <= back[0]:
         raise ValueError(
-            f"cross_validate expected a series of more than {back[0]} dates for {windows.count} windows, "
+            f"cross_validate expected a series of more than {back[0]} dates for {windows.number} windows, "
             f"got {longest} at most; ask for fewer windows."
         )
 
@@ -77,8 +77,8 @@ def forecasts_of_the_past(
         # Dates that are counted from the ends are columns of one panel, and one pass.
         return forecast(known, known.length - 1 - back).to_frame(cutoffs=True)
     parts = []
-    for number, dates in enumerate(ends - b for b in back):
-        if windows.refit and number > 0:
+    for window, dates in enumerate(ends - b for b in back):
+        if windows.refit and window > 0:
             known, forecast = learned(dates)
         # Series that ended before have no targets.
         rows = np.flatnonzero(known.ends > dates)
