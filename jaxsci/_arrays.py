@@ -29,7 +29,9 @@ def numbers(who: str, name: str, x: Any) -> Array | np.ndarray:
     number = array.dtype == bool or jnp.issubdtype(array.dtype, jnp.number)
     # NumPy counts spans of time among the whole numbers.
     if not number or array.dtype.kind == "m" or np.ma.is_masked(x):
-        got = type(x).__name__ if array.dtype.hasobject else f"{type(x).__name__} of {array.dtype}"
+        got = type(x).__name__
+        if isinstance(array, jax.Array) or not array.dtype.hasobject:
+            got = f"{got} of {array.dtype}"
         raise TypeError(
             f"{who} expected {name} to be an array of numbers, got {got}; convert it, as with "
             "np.asarray(values, float), with NaN where one is missing."

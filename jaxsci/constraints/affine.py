@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Float
 from solvers import Grid
 
 from .._arrays import at_once, check_finite, floating
+from .._numeric import wide
 
 
 class AffineConstraint(eqx.Module):
@@ -80,7 +81,7 @@ class AffineConstraint(eqx.Module):
             _check_independent(np.asarray(self.rows, np.float64), known, precision)
 
     def residual(self, u: ArrayLike) -> Float[Array, "*batch m"]:
-        """A u − b.
+        """A u − b, in single precision at least: half precision would lose or overflow the sums.
 
         Args:
             u: fields of shape (..., *space), where prod(space) = n.
@@ -89,7 +90,7 @@ class AffineConstraint(eqx.Module):
             ValueError: fields whose trailing axes do not hold n cells, or a batch of values that would
                 enlarge the batch of fields.
         """
-        u = flatten(floating("AffineConstraint", u), self.rows.shape[1])
+        u = flatten(wide(floating("AffineConstraint", u)), self.rows.shape[1])
         check_batch(u.shape[:-1], self.values.shape[:-1])
         return apply_rows(self.rows.astype(u.dtype), u) - self.values.astype(u.dtype)
 

@@ -11,6 +11,7 @@ samples.
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from .._numeric import wide
 from .marginal import mean_and_scale
 
 
@@ -32,7 +33,7 @@ def moment_match(distribution: dist.Distribution, *, variance_floor: float = 0.0
     Raises:
         ValueError: when there is no sample axis, or it is empty, or the floor is negative.
     """
-    mean, scale = mean_and_scale(distribution)
+    mean, scale = map(wide, mean_and_scale(distribution))
     if mean.ndim < 1 or mean.shape[0] < 1:
         raise ValueError(
             "moment_match expected a leading axis of at least 1 sample, got a mean of shape "
@@ -70,7 +71,7 @@ def moment_match_low_rank(distribution: dist.Distribution) -> dist.LowRankMultiv
             "moment_match_low_rank expected fields of independent points, a Normal, got "
             f"{type(base).__name__}, whose correlations it would drop; use moment_match, or project each."
         )
-    mean, scale = mean_and_scale(distribution)
+    mean, scale = map(wide, mean_and_scale(distribution))
     if mean.ndim < 3 or mean.shape[0] < 1:
         raise ValueError(
             "moment_match_low_rank expected means of shape (samples >= 1, channels, *space), got "

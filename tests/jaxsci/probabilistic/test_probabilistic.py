@@ -160,3 +160,9 @@ def test_scale_has_a_finite_gradient_where_the_variance_is_zero():
         return mean_and_scale(normal)[1].sum()
 
     assert jnp.isfinite(jax.grad(total)(jnp.zeros((2, 2)))).all()
+
+
+def test_moments_of_half_precision_are_formed_in_single():
+    """300² is beyond the range of float16."""
+    normal = dist.Normal(jnp.full((4, 3), 300, jnp.float16), jnp.full((4, 3), 300, jnp.float16))
+    np.testing.assert_allclose(moment_match(normal).scale, 300.0, rtol=1e-6)
