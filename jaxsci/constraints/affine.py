@@ -220,16 +220,19 @@ def check_grid(who: str, grid: Grid) -> None:
 
 
 def apply_rows(rows: Float[Array, "m n"], u: Float[Array, "*batch n"]) -> Float[Array, "*batch m"]:
-    """A u, summed pairwise in blocks so that float32 keeps its last digits for long rows."""
+    """A u, summed pairwise over blocks so that float32 keeps its last digits for long rows.
+
+    A product of matrices within the blocks: rows times fields cell by cell would not fit into memory.
+    """
     m, n = rows.shape
     block = 128
     if n <= block:
-        return (rows * u[..., None, :]).sum(-1)
+        return jnp.einsum("mn,...n->...m", rows, u, precision="highest")
     padding = -n % block
     rows = jnp.pad(rows, ((0, 0), (0, padding))).reshape(m, -1, block)
     u = jnp.pad(u, [(0, 0)] * (u.ndim - 1) + [(0, padding)])
-    partial = (rows * u.reshape(*u.shape[:-1], 1, -1, block)).sum(-1)
-    return _pairwise_sum(partial)
+    u = u.reshape(*u.shape[:-1], -1, block)
+    return _pairwise_sum(jnp.einsum("mkb,...kb->...mk", rows, u, precision="highest"))
 
 
 def _pairwise_sum(x: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:

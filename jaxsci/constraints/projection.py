@@ -388,5 +388,5 @@ def _moved(u, constraint, values, gain) -> Float[Array, "*batch n"]:
     exact = 2 if rows.shape[0] == 1 else _ROUNDS
     for _ in range(exact if constraint.noise is None else 1):
         residual = apply_rows(rows, u) - values
-        u = u - (gain * residual[..., None, :]).sum(-1)
+        u = u - jnp.einsum("...nm,...m->...n", gain, residual, precision="highest")
     return u

@@ -48,7 +48,8 @@ _ROUNDED = 0.01
 class Coherent(Wrapper):
     """A forecaster whose forecasts of a hierarchy add up, at their locations.
 
-    The history must add up as well, to a hundredth of each aggregate.
+    The history must add up as well, to a hundredth of each aggregate. Of a forecaster that is nonnegative, the
+    locations are the nearest such sums that are nowhere negative; quantiles below zero are zero afterwards.
 
     Args:
         forecaster: the one whose forecasts are moved. It stays as it is; the attribute `forecaster` is a copy
@@ -100,10 +101,10 @@ class Coherent(Wrapper):
                 f"Coherent expected a head of {_PINBALL} to train end to end, got {network.head!r}; choose "
                 "one of them."
             )
-        if forecaster.nonnegative:
+        if forecaster.nonnegative and (end_to_end or method == "mint"):
             raise ValueError(
-                "Coherent expected a forecaster without nonnegative, got one with it; what is cut off at zero "
-                "does not add up."
+                "Coherent expected a forecaster without nonnegative for method='mint' or end_to_end, got one "
+                "with it; choose another method, such as 'wls_structural'."
             )
         self.hierarchy = hierarchy
         self.method: Method = method
@@ -158,11 +159,15 @@ class Coherent(Wrapper):
 
     def _check_sums(self, panel: Panel) -> None:
         """Refuse a history that does not add up, where all of it is known."""
-        summing = np.asarray(self.hierarchy.summing)
         y = np.where(panel.observed, panel.y, np.nan)
         bottom = y[list(self.hierarchy.bottom)]
-        sums, size = (summing @ np.nan_to_num(x) for x in (bottom, np.abs(bottom)))
-        known = summing @ np.isnan(bottom) == 0
+        gaps = np.isnan(bottom).astype(np.float64)
+        with jax.enable_x64(True):
+            sums, size, gaps = (
+                np.asarray(self.hierarchy.aggregate(jnp.asarray(np.nan_to_num(x).T))).T
+                for x in (bottom, np.abs(bottom), gaps)
+            )
+        known = gaps == 0
         # Published sums are rounded.
         off = known & (np.abs(y - sums) > _ROUNDED * np.maximum(size, np.abs(y)))
         if off.any():
@@ -195,7 +200,13 @@ class Coherent(Wrapper):
         errors = self._errors
         if errors is not None:
             errors = jnp.asarray(errors, location.dtype)
-        coherent = reconcile(location, self.hierarchy, method=self.method, residuals=errors)
+        coherent = reconcile(
+            location,
+            self.hierarchy,
+            method=self.method,
+            residuals=errors,
+            nonnegative=self.nonnegative,
+        )
         return quantiles + jnp.moveaxis(coherent - location, -1, 1)[..., None]
 
     @property
@@ -247,8 +258,9 @@ class Coherent(Wrapper):
         return np.array([rows[name] for name in ids])
 
     def _options(self) -> dict[str, Any]:
-        summing = np.asarray(self.hierarchy.summing).tolist()
-        hierarchy = {"summing": summing, "ids": list(self.hierarchy.ids)}
+        tree = self.hierarchy
+        links = {"links": np.asarray(tree.links).tolist()}
+        hierarchy = {"ids": list(tree.ids), "above": tree.above, "bottom": tree.bottom} | links
         names = ("method", "end_to_end", "windows")
         return {"hierarchy": hierarchy} | {name: getattr(self, name) for name in names}
 
@@ -266,5 +278,5 @@ class Coherent(Wrapper):
     @classmethod
     def _built(cls, path: Path, options: dict[str, Any]) -> Forecaster:
         stored = options.pop("hierarchy")
-        hierarchy = Hierarchy(np.asarray(stored["summing"]), stored["ids"])
+        hierarchy = Hierarchy.from_links(**stored)
         return cls(load(path / INNER), hierarchy, **options)

@@ -19,7 +19,7 @@ K. Strimmer, A shrinkage approach to large-scale covariance matrix estimation, S
 4 (2005) 32, doi:10.2202/1544-6115.1175. The projection is that of ProbConserv, arXiv:2302.11002.
 """
 
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -31,6 +31,7 @@ from .._arrays import check_finite, floating
 from ..constraints import Ensemble, ProjectedGaussian, project
 from ..constraints.covariance import LowRank
 from .hierarchy import Hierarchy
+from .oblique import Oblique, nonnegative_bottom
 
 Method = Literal["bottom_up", "ols", "wls_structural", "wls_variance", "mint"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -44,6 +45,7 @@ def reconcile(
     *,
     method: Method | None,
     residuals: ArrayLike | None = None,
+    nonnegative: bool = False,
 ) -> Float[Array, "*batch series"]: ...
 @overload
 def reconcile(forecast: dist.Distribution, hierarchy: Hierarchy) -> ProjectedGaussian: ...
@@ -55,6 +57,7 @@ def reconcile(
     *,
     method: Method | None = None,
     residuals: ArrayLike | None = None,
+    nonnegative: bool = False,
 ) -> Float[Array, "*batch series"] | ProjectedGaussian | Ensemble:
     """Make forecasts of all series of a hierarchy add up; the last layer of a model, or a step after it.
 
@@ -66,6 +69,8 @@ def reconcile(
         method: for arrays; None for distributions.
         residuals: errors y − ŷ of the base forecasts one step ahead, in sample, of shape (times, series),
             for "wls_variance" and "mint".
+        nonnegative: for arrays, whether no series may fall below zero: the nearest such forecast in W, with
+            which the other series move. Not with "mint", nor differentiated in reverse.
 
     Returns:
         What came, coherent: an array, a `ProjectedGaussian` or an `Ensemble`.
@@ -101,24 +106,35 @@ def reconcile(
             f"reconcile expected {needed} for {method}, got {'some' if residuals is not None else 'none'}; "
             "they are the base forecasts' errors in sample, for wls_variance and mint alone."
         )
+    if nonnegative and method == "mint":
+        raise ValueError(
+            "reconcile expected a diagonal W with nonnegative=True, got 'mint'; choose 'wls_variance', say."
+        )
     if (
         method == "bottom_up"
-    ):  # the limit W of the bottom series → 0, without the aggregates' round-off
-        return hierarchy.aggregate(mean[..., list(hierarchy.bottom)])
+    ):  # the limit of W in which only aggregates move, without their round-off
+        bottom = mean[..., jnp.asarray(hierarchy.bottom)]
+        return hierarchy.aggregate(jnp.maximum(bottom, 0.0) if nonnegative else bottom)
     if method == "mint":
         covariance = shrunk_covariance(residuals, series)
         factor, diagonal = (x.astype(mean.dtype) for x in (covariance.factor, covariance.scale**2))
-        # Not validated: a series without errors has no variance, and stays where it is.
-        prior = dist.LowRankMultivariateNormal(mean, factor, diagonal, validate_args=False)
-        return project(prior, hierarchy.constraint).mean
+        return hierarchy.aggregate(Oblique(hierarchy, diagonal, factor).bottom(mean))
+    variance = _variance(hierarchy, method, residuals, mean.dtype)
+    if nonnegative:
+        return hierarchy.aggregate(nonnegative_bottom(hierarchy, variance, mean))
+    return hierarchy.aggregate(Oblique(hierarchy, variance).bottom(mean))
+
+
+def _variance(
+    hierarchy: Hierarchy, method: Method, residuals: Any, dtype: Any
+) -> Float[Array, " series"]:
+    """The diagonal of W."""
+    series = len(hierarchy.ids)
     if method == "ols":
-        variance = jnp.ones(series, mean.dtype)
-    elif method == "wls_structural":
-        variance = hierarchy.summing.sum(-1).astype(mean.dtype)
-    else:
-        variance = jnp.mean(check_residuals(residuals, series) ** 2, 0).astype(mean.dtype)
-    prior = dist.Normal(mean, root(variance), validate_args=False)
-    return project(prior, hierarchy.constraint).mean
+        return jnp.ones(series, dtype)
+    if method == "wls_structural":
+        return hierarchy.aggregate(jnp.ones(len(hierarchy.bottom), dtype))
+    return jnp.mean(check_residuals(residuals, series) ** 2, 0).astype(dtype)
 
 
 def shrunk_covariance(residuals: ArrayLike | None, series: int) -> LowRank:

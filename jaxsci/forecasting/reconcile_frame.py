@@ -12,6 +12,8 @@ Reference: S. L. Wickramasuriya, Probabilistic forecast reconciliation under the
 Econ. Stat. 42 (2024) 272, doi:10.1080/07350015.2023.2181176.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 import numpyro.distributions as dist
@@ -23,6 +25,9 @@ from ..constraints import project
 from .hierarchy import Hierarchy
 from .reconcile import Method, reconcile, shrunk_covariance
 
+# Columns of a projection that are made at a time.
+_COLUMNS = 256
+
 
 def reconcile_frame(
     frame: pd.DataFrame,
@@ -30,6 +35,7 @@ def reconcile_frame(
     *,
     method: Method | None = None,
     residuals: ArrayLike | None = None,
+    nonnegative: bool = False,
 ) -> pd.DataFrame:
     """Make the forecasts of a frame coherent, date by date, in double precision.
 
@@ -40,6 +46,8 @@ def reconcile_frame(
         method: as in `reconcile`; None, for quantiles alone, moves most what is least certain.
         residuals: as in `reconcile`, a column for each of `hierarchy.ids`; with quantiles any method takes
             them, for the spread.
+        nonnegative: whether locations, means or samples may not fall below zero, as in `reconcile`; what is
+            below zero of the quantiles is zero then.
 
     Returns:
         A copy of the frame with its forecasts moved, rows and columns in their order.
@@ -78,10 +86,16 @@ def reconcile_frame(
     table = table.reshape(dates, len(hierarchy.ids), len(columns))
     with jax.enable_x64(True):
         if levels:
-            moved = _move_quantiles(table, np.asarray(levels), hierarchy, method, residuals)
+            moved = _move_quantiles(
+                table, np.asarray(levels), hierarchy, method, residuals, nonnegative
+            )
         else:
             fields = reconcile(
-                np.swapaxes(table, 1, 2), hierarchy, method=method, residuals=residuals
+                np.swapaxes(table, 1, 2),
+                hierarchy,
+                method=method,
+                residuals=residuals,
+                nonnegative=nonnegative,
             )
             moved = np.swapaxes(np.asarray(fields), 1, 2)
     values = np.empty((len(frame), len(columns)))
@@ -89,7 +103,7 @@ def reconcile_frame(
     return frame.assign(**{name: values[:, k] for k, name in enumerate(columns)})
 
 
-def _move_quantiles(table, levels, hierarchy, method, residuals) -> np.ndarray:
+def _move_quantiles(table, levels, hierarchy, method, residuals, nonnegative) -> np.ndarray:
     """The formulas above; table of shape (dates, series, levels)."""
     if (np.diff(table) < 0).any():
         date, series, _ = np.argwhere(np.diff(table) < 0)[0]
@@ -113,6 +127,10 @@ def _move_quantiles(table, levels, hierarchy, method, residuals) -> np.ndarray:
         known = size > 0
         own = np.where(known, np.asarray(covariance.scale) / np.where(known, size, 1.0), 1.0)
         shared = np.asarray(covariance.factor) / np.where(known, size, 1.0)[:, None]
+    if method is None and nonnegative:
+        raise ValueError(
+            "reconcile_frame expected a method with nonnegative=True, got None; choose 'wls_structural', say."
+        )
     if method is None:
         factor, diagonal = scale[..., None] * shared, (scale * own) ** 2
         prior = dist.LowRankMultivariateNormal(location, factor, diagonal, validate_args=False)
@@ -120,14 +138,23 @@ def _move_quantiles(table, levels, hierarchy, method, residuals) -> np.ndarray:
         mean, variance = np.asarray(out.mean), np.asarray(out.variance)
     else:
         weighs = residuals if method in ("wls_variance", "mint") else None
-        matrix = reconcile(np.eye(n), hierarchy, method=method, residuals=weighs)
-        matrix = np.asarray(matrix).T
-        mean = np.asarray(reconcile(location, hierarchy, method=method, residuals=weighs))
-        pairs = ((matrix * s * own, matrix * s @ shared) for s in scale)
-        variance = np.stack([(a**2).sum(1) + (b**2).sum(1) for a, b in pairs])
-    if residuals is not None:
+        options: dict[str, Any] = {"method": method, "residuals": weighs}
+        mean = np.asarray(reconcile(location, hierarchy, nonnegative=nonnegative, **options))
+        variance = None
+        if residuals is not None:
+            # The columns of P, some at a time: all of them are a matrix of series by series.
+            variance, joint = np.zeros_like(scale), np.zeros((*scale.shape, shared.shape[1]))
+            for start in range(0, n, _COLUMNS):
+                here = slice(start, min(start + _COLUMNS, n))
+                columns = np.asarray(reconcile(np.eye(n)[here], hierarchy, **options))
+                weight = scale[:, here]
+                variance += (weight * own[here]) ** 2 @ columns**2
+                joint += np.einsum("dk,kn,ks->dns", weight, columns, shared[here], optimize=True)
+            variance += (joint**2).sum(-1)
+    if residuals is not None and variance is not None:
         scale = np.sqrt(variance)
-    return mean[..., None] + scale[..., None] * shape
+    out = mean[..., None] + scale[..., None] * shape
+    return np.maximum(out, 0.0) if nonnegative else out
 
 
 def _positions(frame: pd.DataFrame, hierarchy: Hierarchy) -> tuple[np.ndarray, int]:

@@ -13,6 +13,7 @@ from jaxsci.forecasting import (
     MLP,
     AlignedSource,
     Coherent,
+    Drift,
     Hierarchy,
     SeasonalNaive,
     load,
@@ -72,6 +73,24 @@ def gap(frame, hierarchy):
     ].to_numpy()
     summing, bottom = np.asarray(hierarchy.summing), list(hierarchy.bottom)
     return np.abs(table - table[:, bottom] @ summing.T).max() / np.abs(table).max()
+
+
+def test_nonnegative_forecasts_stay_so_and_add_up(hierarchy, sales):
+    """A part that sells next to nothing is not pushed below zero by the rest, which moves in its place."""
+    small = hierarchy.ids[-1]
+    rows = sales["unique_id"] == small
+    little = sales.assign(y=sales["y"].where(~rows, 0.01 * sales["y"]))
+    # The aggregates of the small one anew: the total and its kind.
+    wide = little.pivot(index="ds", columns="unique_id", values="y")
+    bottom = [hierarchy.ids[i] for i in hierarchy.bottom]
+    sums = wide[bottom].to_numpy() @ np.asarray(hierarchy.summing).T
+    wide = pd.DataFrame(sums, index=wide.index, columns=list(hierarchy.ids))
+    little = wide.melt(ignore_index=False, var_name="unique_id", value_name="y").reset_index()
+    plain = Coherent(Drift(**OPTIONS), hierarchy).fit(little).predict(little)
+    model = Coherent(Drift(**OPTIONS, nonnegative=True), hierarchy).fit(little)
+    found = model.predict(little)
+    columns = [f"{q:g}" for q in LEVELS]
+    assert plain[columns].to_numpy().min() < 0 <= found[columns].to_numpy().min()
 
 
 @pytest.mark.parametrize("method", ["bottom_up", "ols", "wls_structural"])
@@ -221,9 +240,9 @@ def test_batches_have_all_series_at_the_same_dates(hierarchy, sales):
             "got 'student-t'",
         ),
         (
-            lambda h: Coherent(SeasonalNaive(**OPTIONS, nonnegative=True), h),
+            lambda h: Coherent(SeasonalNaive(**OPTIONS, nonnegative=True), h, method="mint"),
             ValueError,
-            "without nonnegative",
+            "without nonnegative for method='mint'",
         ),
     ],
 )

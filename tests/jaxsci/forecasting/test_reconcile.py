@@ -1,12 +1,19 @@
 """Reconciliation: the dense formula, coherence to round-off, gradients, and what is refused."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from scipy import optimize
 
+import jaxsci
 from jaxsci.constraints import Ensemble, project
 from jaxsci.forecasting import Hierarchy, reconcile
 from jaxsci.forecasting.reconcile import METHODS, shrunk_covariance
@@ -237,3 +244,76 @@ def test_series_without_errors(tree, rng):
         np.testing.assert_allclose(tree.constraint.residual(out), 0, atol=ROUND_OFF)
         with pytest.raises(RuntimeError, match="some variance of its own"):
             reconcile(mean, tree, method=method, residuals=np.zeros_like(errors))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("method", ["ols", "wls_structural", "wls_variance"])
+def test_nonnegative_is_the_constrained_least_squares(method):
+    """The nearest sums in W of series that are nowhere negative, by an active-set solver of SciPy."""
+    tree = Hierarchy.from_labels({"state": list("aaabbc"), "city": list("123456")})
+    rng = np.random.default_rng(3)
+    s = np.asarray(tree.summing, float)
+    forecasts = rng.normal(size=(20, len(s))) * 3  # most bottom series have a day below zero
+    errors = rng.normal(size=(30, len(s))) * rng.uniform(0.5, 3, len(s))
+    variance = {
+        "ols": np.ones(len(s)),
+        "wls_structural": s.sum(1),
+        "wls_variance": (errors**2).mean(0),
+    }
+    given = errors if method == "wls_variance" else None
+    out = reconcile(forecasts, tree, method=method, residuals=given, nonnegative=True)
+    weight = 1 / np.sqrt(variance[method])
+    for got, base in zip(np.asarray(out), forecasts, strict=True):
+        want = s @ optimize.nnls(weight[:, None] * s, weight * base)[0]
+        np.testing.assert_allclose(got, want, atol=1e-9)  # the tolerance of the two solvers
+    free = reconcile(np.abs(forecasts @ s @ s.T), tree, method=method, residuals=given)
+    same = reconcile(
+        np.abs(forecasts @ s @ s.T), tree, method=method, residuals=given, nonnegative=True
+    )
+    kept = (np.asarray(free) >= 0).all(1)
+    np.testing.assert_allclose(np.asarray(same)[kept], np.asarray(free)[kept], atol=1e-8)
+
+
+def test_small_demand_below_a_large_one_stays_at_zero():
+    tree = Hierarchy(np.vstack([np.ones((1, 3)), np.eye(3)]), ["total", "a", "b", "c"])
+    base = np.array([5.0, 0.2, 0.1, 9.0])
+    assert reconcile(base, tree, method="ols")[2] < -0.9
+    # (t − 5)² + (t − 9)² is least at 7.
+    np.testing.assert_allclose(
+        reconcile(base, tree, method="ols", nonnegative=True), [7, 0, 0, 7], atol=1e-5
+    )
+    with pytest.raises(ValueError, match="diagonal W with nonnegative=True, got 'mint'"):
+        reconcile(base, tree, method="mint", residuals=np.ones((5, 4)), nonnegative=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ols", "wls_structural"])
+def test_thirty_thousand_series_fit_into_two_gigabytes(method):
+    """In a process of its own, whose largest memory is read at its end."""
+    script = f"""
+import resource, numpy as np
+from scipy import sparse
+from jaxsci.forecasting import Hierarchy, reconcile
+n, m = 30_000, 3_000
+group = np.arange(n) % (m - 1)
+links = (np.ones(n, np.int8), (group, np.arange(n)))
+s = sparse.vstack([np.ones((1, n), np.int8), sparse.coo_array(links, shape=(m - 1, n)), sparse.eye_array(n)])
+tree = Hierarchy(s.tocsr(), range(n + m))
+base = np.random.default_rng(0).gamma(2.0, 1.0, (28, n + m)).astype(np.float32)
+out = np.asarray(reconcile(base, tree, method="{method}"))
+sums = (s @ out[:, list(tree.bottom)].T).T
+assert np.abs(sums - out).max() < 1e-5 * np.abs(out).max()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+    path = os.pathsep.join(
+        [str(Path(jaxsci.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) < 2e9
