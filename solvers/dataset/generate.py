@@ -1,13 +1,11 @@
 """Draw, solve in batches on the device, stream to a zarr store; what was interrupted goes on.
 
 Sample i of a seed is drawn from ``fold_in(key(seed), i)``, so the data set does not depend on the
-batch size or on where a run was interrupted. A batch is one chunk, written once; the list of finished
-batches is the file ``progress.json`` beside the store's own metadata, replaced atomically after each.
+batch size or on where a run was interrupted. A batch is one chunk, written once; what is finished is noted
+with its checksum after each.
 """
 
-import json
-import os
-import shutil
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import zarr
 
-from .checksums import RECORD, checksums
+from .checksums import write_record
 from .problem import Problem
+from .progress import PROGRESS, GenerationError, resume
 
-_PROGRESS = "progress.json"
-
-
-class GenerationError(ValueError):
-    """A store that holds something else, or a sample whose solve failed."""
+_UNREADABLE = "start again with overwrite=True (--overwrite)"
 
 
 def generate(
@@ -41,7 +36,8 @@ def generate(
     Args:
         problem: what to draw and solve.
         path: folder of the store. An unfinished one of the same problem, seed, count and batch goes
-            on where it stopped; a finished one is left as it is.
+            on where it stopped, and makes damaged batches again, with a warning; a finished one is left as
+            it is.
         count: number of samples.
         seed: of all random numbers.
         batch: samples solved at a time, and kept in a chunk.
@@ -51,8 +47,8 @@ def generate(
         The path.
 
     Raises:
-        GenerationError: when the folder holds something else, or a solve fails; the message names the
-            sample.
+        GenerationError: when the folder holds something else, or a damaged data set, or a solve fails;
+            the message names the sample.
         ValueError: for counts below one.
     """
     if min(count, batch) < 1:
@@ -63,26 +59,23 @@ def generate(
     path = Path(path)
     batch = min(batch, count)
     recipe = _recipe(problem, count, seed, batch)
-    done = _resume(path, recipe, overwrite)
-    if done is None:
+    progress = resume(path, recipe, overwrite=overwrite)
+    if progress is None:
         return path
-    arrays = _open(path, problem, recipe, fresh=done == 0)
+    arrays = _open(path, problem, recipe, fresh=progress.fresh)
     key = jax.random.key(seed)
     solve = jax.jit(jax.vmap(lambda i: problem.sample(jax.random.fold_in(key, i))))
-    for start in range(done * batch, count, batch):
-        stop = min(start + batch, count)
+    for number in progress.missing:
+        start, stop = number * batch, min((number + 1) * batch, count)
         # The last batch is padded, so that one program serves all.
         index = jnp.minimum(jnp.arange(start, start + batch), count - 1)
         samples = jax.device_get(solve(index))
         _check(problem, samples, start, stop)
         for name, array in arrays.items():
             array[start:stop] = samples[name][: stop - start]
-        done += 1
-        _write_json(path / _PROGRESS, {"recipe": recipe, "batches": done})
-    metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-    metadata["attributes"][RECORD] = checksums(path)
-    _write_json(path / "zarr.json", metadata)
-    (path / _PROGRESS).unlink()
+        progress.finish(number)
+    write_record(path, error=GenerationError, remedy=_UNREADABLE)
+    (path / PROGRESS).unlink()
     return path
 
 
@@ -100,7 +93,14 @@ def _recipe(problem: Problem, count: int, seed: int, batch: int) -> dict[str, An
         "seed": seed,
         "batch": batch,
         "precision": str(jnp.result_type(float)),
+        "program": _program(problem),
     }
+
+
+def _program(problem: Problem) -> str:
+    """Checksum of what a sample is compiled from: the operations of its solve, and the numbers in them."""
+    lowered = jax.jit(problem.sample).lower(jax.random.key(0))
+    return f"{zlib.crc32(lowered.as_text().encode()):08x}"
 
 
 def _describe(law: Any) -> str:
@@ -113,54 +113,6 @@ def _describe(law: Any) -> str:
 
 def _text(value: Any) -> str:
     return str(np.asarray(value).tolist()) if hasattr(value, "dtype") else str(value)
-
-
-def _resume(path: Path, recipe: dict[str, Any], overwrite: bool) -> int | None:
-    """Number of finished batches; None where nothing is left to do."""
-    if not path.exists():
-        return 0
-    progress, metadata = path / _PROGRESS, path / "zarr.json"
-    if progress.exists():
-        found = json.loads(progress.read_text(encoding="utf-8"))
-        if found["recipe"] == recipe:
-            return found["batches"]
-        held = found["recipe"]
-    elif metadata.exists():
-        attributes = json.loads(metadata.read_text(encoding="utf-8")).get("attributes", {})
-        held = attributes.get("recipe")
-        if held == recipe and RECORD in attributes:
-            return None
-        if held == recipe:
-            return 0
-    else:
-        held = "other files"
-    if not overwrite:
-        raise GenerationError(
-            f"generate expected {path} to be new or to hold the data set that is asked for, got "
-            f"{_difference(recipe, held)}; choose another path, or replace it with overwrite=True "
-            "(--overwrite)."
-        )
-    shutil.rmtree(path)
-    return 0
-
-
-def _difference(recipe: dict[str, Any], held: Any) -> str:
-    """What a folder holds that is not asked for, by the entries that differ."""
-    if not isinstance(held, dict):
-        return "other files"
-    here, there = _entries(recipe), _entries(held)
-    return ", ".join(
-        f"{name} {there.get(name, 'missing')} and not {here.get(name, 'missing')}"
-        for name in sorted(here.keys() | there.keys())
-        if here.get(name) != there.get(name)
-    )
-
-
-def _entries(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a recipe, those of its dictionaries one by one."""
-    nested = {key: value for key, value in recipe.items() if isinstance(value, dict)}
-    inner = {f"{key} {name}": v for key, value in nested.items() for name, v in value.items()}
-    return {key: value for key, value in recipe.items() if key not in nested} | inner
 
 
 def _open(
@@ -219,10 +171,3 @@ def _check(problem: Problem, samples: dict[str, np.ndarray], start: int, stop: i
             f"generate expected every solve of {problem.name!r} to succeed, got a failure at sample "
             f"{first}; change the distributions or the time steps (samples up to {start} are kept)."
         )
-
-
-def _write_json(path: Path, value: Any) -> None:
-    """Replace a file atomically."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=2), encoding="utf-8")
-    os.replace(partial, path)

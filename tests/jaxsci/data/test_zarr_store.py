@@ -85,17 +85,32 @@ def test_a_lost_variable_is_refused(store):
         read_zarr(store)
 
 
-@pytest.mark.parametrize("damage", ["unfinished", "half a file", "a word"])
+@pytest.mark.parametrize("damage", ["half a file", "nested", "Latin-1"])
+def test_attributes_that_cannot_be_read_are_refused(store, damage):
+    root = store / "zarr.json"
+    text = {"half a file": root.read_text()[:40], "nested": "[" * 10**5, "Latin-1": '{"\xe9": 1}'}
+    root.write_text(text[damage], encoding="latin-1")
+    with pytest.raises(
+        StoreError, match=r"Expected .*zarr\.json to be a whole JSON .*write it again"
+    ):
+        read_zarr(store)
+
+
+def test_attributes_that_were_changed_are_refused(store):
+    root = store / "zarr.json"
+    root.write_text(root.read_text().replace("CF-1.11", "CF-1.10"))
+    with pytest.raises(StoreError, match="expected checksum .* for the attributes"):
+        read_zarr(store)
+
+
+@pytest.mark.parametrize("damage", ["unfinished", "a word"])
 def test_a_store_without_its_record_is_refused(dataset, store, damage):
     root = store / "zarr.json"
-    if damage == "half a file":
-        root.write_text(root.read_text()[:40])
-    else:
-        metadata = json.loads(root.read_text())
-        metadata["attributes"]["jaxsci_checksums"] = "word"
-        if damage == "unfinished":
-            del metadata["attributes"]["jaxsci_checksums"]
-        root.write_text(json.dumps(metadata))
+    metadata = json.loads(root.read_text())
+    metadata["attributes"]["jaxsci_checksums"] = "word"
+    if damage == "unfinished":
+        del metadata["attributes"]["jaxsci_checksums"]
+    root.write_text(json.dumps(metadata))
     with pytest.raises(StoreError, match="record of a finished write, got none; write it again"):
         read_zarr(store)
 
@@ -142,3 +157,82 @@ def test_a_failed_write_leaves_the_old_store_and_no_scraps(dataset, store, monke
     monkeypatch.undo()
     xr.testing.assert_identical(read_zarr(store).load(), dataset)
     assert [entry.name for entry in store.parent.iterdir()] == ["waves.zarr"]
+
+
+def test_new_values_are_not_packed_as_the_old_ones_were(tmp_path):
+    packed = xr.Dataset({"t": ("x", np.array([280.5, 281.0]))})
+    packed["t"].encoding = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -1}
+    packed.to_netcdf(tmp_path / "packed.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "packed.nc", engine="h5netcdf") as opened:
+        hot = opened.assign(t=opened["t"].copy(data=np.array([2500.0, 3100.0])))
+        read = read_zarr(write_zarr(hot, tmp_path / "hot.zarr"))
+    np.testing.assert_array_equal(read["t"], [2500.0, 3100.0])
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        {"dtype": "float32"},
+        {"dtype": "int8"},
+        {"dtype": "int16", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -1},
+        {"missing_value": 2500.25},
+        {"filters": ["quantize"], "serializer": "zfp", "compressor": "v2"},
+        {"chunks": (1, 1, 1)},  # of a variable that had more dimensions
+    ],
+)
+def test_encodings_never_change_values(tmp_path, encoding):
+    dataset = xr.Dataset({"t": ("x", np.array([2500.25, 1 / 3, -1.0]))})
+    dataset["t"].encoding = encoding
+    xr.testing.assert_identical(read_zarr(write_zarr(dataset, tmp_path / "t.zarr")).load(), dataset)
+
+
+@pytest.mark.parametrize("kind", "bool i1 u2 i8 u8 f2 f4 f8 c8 c16 >f4 >i4 >c8".split())
+def test_every_type_comes_back_as_it_was(tmp_path, kind):
+    dataset = xr.Dataset({"v": ("x", np.arange(5).astype(kind)), "k": ((), np.array(1, kind))})
+    read = read_zarr(write_zarr(dataset, tmp_path / "v.zarr")).load()
+    xr.testing.assert_identical(read, dataset)
+    assert read["v"].dtype == np.dtype(kind).newbyteorder("=")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_come_back_as_dates(tmp_path, unit):
+    dates = (np.datetime64("1969-12-31T22:00") + np.arange(4) * np.timedelta64(7, "h")).astype(
+        f"datetime64[{unit}]"
+    )
+    dataset = xr.Dataset({"lag": ("time", dates - dates[0])}, {"time": dates})
+    dataset["time"].encoding = {"units": "days since 1970-01-01", "dtype": "int32"}
+    # Numbers with a unit of time stay numbers.
+    dataset["hour"] = ("time", np.arange(4.0), {"units": "hours since 1970-01-01"})
+    dataset["span"] = ("time", np.arange(4.0), {"units": "days"})
+    read = read_zarr(write_zarr(dataset, tmp_path / "dates.zarr")).load()
+    xr.testing.assert_identical(read, dataset)
+    assert {name: read[name].dtype for name in read.variables} == {
+        name: dataset[name].dtype for name in dataset.variables
+    }
+
+
+def test_what_zarr_has_no_equal_for_is_refused(tmp_path):
+    for values in (np.array([1, {}], object), np.array(["2020-01-01", "NaT"], "datetime64[ns]")):
+        with pytest.raises(DatasetError, match="expected .*; (convert|repair) or drop"):
+            write_zarr(xr.Dataset({"v": ("x", values)}), tmp_path / "v.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stores_of_earlier_versions_are_read_as_before(dataset, store):
+    root = store / "zarr.json"
+    metadata = json.loads(root.read_text())
+    del (
+        metadata["attributes"]["jaxsci_times"],
+        metadata["attributes"]["jaxsci_checksums"]["zarr.json"],
+    )
+    root.write_text(json.dumps(metadata))
+    xr.testing.assert_identical(read_zarr(store).load(), dataset)
+
+
+def test_links_out_of_a_store_are_refused(store, tmp_path):
+    chunk = chunk_files(store)[0]
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="which is .*elsewhere; pass follow_links=True"):
+        read_zarr(store)
+    assert read_zarr(store, follow_links=True)["h"].shape == (6, 3, 2, 16)[:2] + (16,)

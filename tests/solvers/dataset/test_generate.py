@@ -60,12 +60,88 @@ def test_what_was_interrupted_goes_on_and_equals_a_run_left_alone(tmp_path, monk
     monkeypatch.setattr(module, "_check", dies)
     with pytest.raises(KeyboardInterrupt):
         generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
-    assert json.loads((tmp_path / "cut.zarr/progress.json").read_text())["batches"] == 2
+    noted = json.loads((tmp_path / "cut.zarr/progress.json").read_text())["batches"]
+    assert [batch is not None for batch in noted] == [True, True, False, False]
     generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
     assert calls == [0, 3, 6, 6, 9]
     xr.testing.assert_identical(read(tmp_path / "cut.zarr"), whole)
     generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
     assert len(calls) == 5
+
+
+@pytest.fixture
+def half(tmp_path, monkeypatch):
+    """A store of which 2 of 4 batches were made, and a function that finishes it."""
+    real = module._check
+
+    def dies(*arguments):
+        if arguments[2] == 6:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    finish = lambda **options: generate(
+        problem(), tmp_path / "cut.zarr", count=10, batch=3, **options
+    )
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_check", dies)
+        finish()
+    return tmp_path / "cut.zarr", finish
+
+
+@pytest.mark.parametrize("damage", ["delete", "flip", "truncate"])
+def test_a_batch_that_was_damaged_is_made_again(half, tmp_path, damage):
+    path, finish = half
+    whole = read(generate(problem(), tmp_path / "whole.zarr", count=10, batch=3))
+    harm(path / "u/c/1/0", damage)
+    with pytest.warns(UserWarning, match="batch 1 of 4 in .*; it is made again"):
+        finish()
+    xr.testing.assert_identical(read(path), whole)
+
+
+@pytest.mark.parametrize("name", ["progress.json", "zarr.json", "u/zarr.json", "x/c/0"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_damaged_progress_and_metadata_are_named(half, name, damage):
+    path, finish = half
+    harm(path / name, damage)
+    with pytest.raises(GenerationError, match=r"start again with overwrite=True \(--overwrite\)"):
+        finish()
+    finish(overwrite=True)
+    assert read_zarr(path).sizes["sample"] == 10
+
+
+def test_progress_that_claims_too_much_is_refused(half):
+    path, finish = half
+    for claim in (4, ["71e3fbaa"] * 4):
+        held = json.loads((path / "progress.json").read_text())
+        (path / "progress.json").write_text(json.dumps(held | {"batches": claim}))
+        with pytest.raises(GenerationError, match=r"Expected .* checksum .* changed or damaged"):
+            finish()
+
+
+def test_a_finished_data_set_is_compared_before_it_counts(half):
+    path, finish = half
+    finish()
+    harm(path / "u/c/2/0", "delete")
+    with pytest.raises(GenerationError, match="as it was written, got files of u that are missing"):
+        finish()
+
+
+def test_another_solve_is_another_data_set(tmp_path):
+    twice = lambda inputs: {"u": 2 * inputs["slope"] * jnp.asarray(X, jnp.float32)}
+    path = generate(problem(), tmp_path / "lines.zarr", count=2)
+    with pytest.raises(GenerationError, match="got program .* and not .*; choose another path"):
+        generate(problem(solve=twice), path, count=2)
+
+
+def harm(file, damage):
+    content = file.read_bytes()
+    if damage == "delete":
+        file.unlink()
+    elif damage == "flip":
+        middle = len(content) // 2
+        file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    else:
+        file.write_bytes(content[: len(content) // 2 if damage == "truncate" else 0])
 
 
 def test_the_draws_depend_on_the_seed_alone(tmp_path):
