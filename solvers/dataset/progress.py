@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from .._files import read_object, seal, write_json
-from .checksums import RECORD, ROOT, changed, checksums, combined, root_checksum, read_root
+from .checksums import RECORD, ROOT, changed, checksums, combined, read_root, root_checksum
 
 PROGRESS = "progress.json"
 _DAMAGED = "restore it from a copy, or start again with overwrite=True (--overwrite)"

@@ -99,7 +99,7 @@ def test_attributes_that_cannot_be_read_are_refused(store, damage):
 def test_attributes_that_were_changed_are_refused(store):
     root = store / "zarr.json"
     root.write_text(root.read_text().replace("CF-1.11", "CF-1.10"))
-    with pytest.raises(StoreError, match="expected checksum .* for the attributes"):
+    with pytest.raises(StoreError, match=r"expected checksum .* for the attributes"):
         read_zarr(store)
 
 
@@ -161,7 +161,12 @@ def test_a_failed_write_leaves_the_old_store_and_no_scraps(dataset, store, monke
 
 def test_new_values_are_not_packed_as_the_old_ones_were(tmp_path):
     packed = xr.Dataset({"t": ("x", np.array([280.5, 281.0]))})
-    packed["t"].encoding = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -1}
+    packed["t"].encoding = {
+        "dtype": "int16",
+        "scale_factor": 0.01,
+        "add_offset": 280.0,
+        "_FillValue": -1,
+    }
     packed.to_netcdf(tmp_path / "packed.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "packed.nc", engine="h5netcdf") as opened:
         hot = opened.assign(t=opened["t"].copy(data=np.array([2500.0, 3100.0])))
@@ -186,7 +191,9 @@ def test_encodings_never_change_values(tmp_path, encoding):
     xr.testing.assert_identical(read_zarr(write_zarr(dataset, tmp_path / "t.zarr")).load(), dataset)
 
 
-@pytest.mark.parametrize("kind", "bool i1 u2 i8 u8 f2 f4 f8 c8 c16 >f4 >i4 >c8".split())
+@pytest.mark.parametrize(
+    "kind", ["bool", "i1", "u2", "i8", "u8", "f2", "f4", "f8", "c8", "c16", ">f4", ">i4", ">c8"]
+)
 def test_every_type_comes_back_as_it_was(tmp_path, kind):
     dataset = xr.Dataset({"v": ("x", np.arange(5).astype(kind)), "k": ((), np.array(1, kind))})
     read = read_zarr(write_zarr(dataset, tmp_path / "v.zarr")).load()
@@ -213,7 +220,7 @@ def test_dates_come_back_as_dates(tmp_path, unit):
 
 def test_what_zarr_has_no_equal_for_is_refused(tmp_path):
     for values in (np.array([1, {}], object), np.array(["2020-01-01", "NaT"], "datetime64[ns]")):
-        with pytest.raises(DatasetError, match="expected .*; (convert|repair) or drop"):
+        with pytest.raises(DatasetError, match=r"expected .*; (convert|repair) or drop"):
             write_zarr(xr.Dataset({"v": ("x", values)}), tmp_path / "v.zarr")
     assert list(tmp_path.iterdir()) == []
 
@@ -233,6 +240,6 @@ def test_links_out_of_a_store_are_refused(store, tmp_path):
     chunk = chunk_files(store)[0]
     chunk.rename(tmp_path / "elsewhere")
     chunk.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DatasetError, match="which is .*elsewhere; pass follow_links=True"):
+    with pytest.raises(DatasetError, match=r"which is .*elsewhere; pass follow_links=True"):
         read_zarr(store)
-    assert read_zarr(store, follow_links=True)["h"].shape == (6, 3, 2, 16)[:2] + (16,)
+    assert read_zarr(store, follow_links=True)["h"].shape == (6, 3, 16)

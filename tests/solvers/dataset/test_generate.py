@@ -82,9 +82,10 @@ def half(tmp_path, monkeypatch):
     finish = lambda **options: generate(
         problem(), tmp_path / "cut.zarr", count=10, batch=3, **options
     )
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(module, "_check", dies)
-        finish()
+        with pytest.raises(KeyboardInterrupt):
+            finish()
     return tmp_path / "cut.zarr", finish
 
 
@@ -93,7 +94,7 @@ def test_a_batch_that_was_damaged_is_made_again(half, tmp_path, damage):
     path, finish = half
     whole = read(generate(problem(), tmp_path / "whole.zarr", count=10, batch=3))
     harm(path / "u/c/1/0", damage)
-    with pytest.warns(UserWarning, match="batch 1 of 4 in .*; it is made again"):
+    with pytest.warns(UserWarning, match=r"batch 1 of 4 in .*; it is made again"):
         finish()
     xr.testing.assert_identical(read(path), whole)
 
@@ -129,7 +130,7 @@ def test_a_finished_data_set_is_compared_before_it_counts(half):
 def test_another_solve_is_another_data_set(tmp_path):
     twice = lambda inputs: {"u": 2 * inputs["slope"] * jnp.asarray(X, jnp.float32)}
     path = generate(problem(), tmp_path / "lines.zarr", count=2)
-    with pytest.raises(GenerationError, match="got program .* and not .*; choose another path"):
+    with pytest.raises(GenerationError, match=r"got program .* and not .*; choose another path"):
         generate(problem(solve=twice), path, count=2)
 
 
