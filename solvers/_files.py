@@ -7,6 +7,7 @@ carries the CRC-32 of all that it holds besides, so that a flipped bit is named 
     {"season": 7, ..., "checksum": "1c291ca3"}
 """
 
+import difflib
 import json
 import os
 import zlib
@@ -62,6 +63,7 @@ def read_object(
     keys: Iterable[str],
     error: type[ValueError],
     remedy: str,
+    format: int | None = None,
     sealed: bool = True,
 ) -> dict[str, Any]:
     """The object in a JSON file, without its seal, which is compared.
@@ -71,12 +73,17 @@ def read_object(
         keys: which it must have.
         error: what to raise.
         remedy: as for `read_json`.
+        format: the version of the format that its "format" must name, where it has one.
         sealed: refuse an object without a seal, too.
 
     Raises:
-        ValueError: of the class `error`, for a file that is damaged or lacks a key.
+        ValueError: of the class `error`, for a file that is damaged, of another version, or lacks a key.
     """
     value = read_json(path, error=error, remedy=remedy)
+    if format is not None and isinstance(value, dict) and value.get("format") != format:
+        raise error(
+            f"Expected {path} in format {format}, got {value.get('format')!r:.40}; {remedy}."
+        )
     expected = [*keys, SEAL] if sealed else [*keys]
     missing = sorted(set(expected) - set(value)) if isinstance(value, dict) else sorted(expected)
     if missing or not isinstance(value, dict):
@@ -113,6 +120,19 @@ def digest(path: Path) -> str:
         while block := stream.read(1 << 20):
             size, crc = size + len(block), zlib.crc32(block, crc)
     return f"{size} bytes with crc32 {crc:08x}"
+
+
+def no_folder(path: Path) -> str:
+    """What to say of a path where no folder is: the nearest name beside it, if any."""
+    if path.exists():
+        return f"{'a file' if path.is_file() else 'another folder'}; check the path"
+    try:
+        names = [entry.name for entry in path.absolute().parent.iterdir() if entry.is_dir()]
+    except OSError:
+        names = []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"take {close[0]!r} if you meant that" if close else "check the path"
+    return f"no such folder; {hint}"
 
 
 def _reason(failure: BaseException) -> str:

@@ -18,6 +18,7 @@ import xarray as xr
 from xarray.coders import CFDatetimeCoder, CFTimedeltaCoder
 from zarr.abc.codec import BytesBytesCodec
 
+from solvers._files import no_folder
 from solvers.dataset.checksums import RECORD, ROOT, changed, checksums, read_root, write_record
 
 from .._folders import complete
@@ -97,8 +98,8 @@ def read_zarr(
     path = Path(path)
     if not path.is_dir():
         raise StoreError(
-            f"read_zarr expected a zarr store at {path}, got none; check the path, or write it "
-            "with write_zarr."
+            f"read_zarr expected a zarr store at {path}, got {no_folder(path)}, or write "
+            "it with write_zarr."
         )
     check_links("read_zarr", path, follow=follow_links)
     recorded = _recorded(path)
@@ -144,7 +145,8 @@ def _open(path: Path) -> xr.Dataset:
         chunks=None,
         # Stores of earlier versions may be packed, and have dates as numbers.
         mask_and_scale=times is None,
-        decode_times=_coders(names, times, CFDatetimeCoder),
+        # A dictionary is accepted too, which the signature does not say.
+        decode_times=_coders(names, times, CFDatetimeCoder),  # pyright: ignore[reportArgumentType]
         decode_timedelta=_coders(names, times, CFTimedeltaCoder),
     )
     dataset.attrs.pop(_TIMES, None)

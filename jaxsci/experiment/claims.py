@@ -22,6 +22,7 @@ from typing import Any
 
 from jaxsci.experiment.errors import ExperimentError, unknown
 from jaxsci.experiment.experiment import Rows
+from solvers._files import read_json
 
 _REQUIRED = {"experiment", "name", "quantity", "published", "source", "presets"}
 _OPTIONAL = {"tolerance", "note", "optional"}
@@ -115,13 +116,8 @@ def read_claims(path: Path, *, presets: Sequence[str] | None = None) -> tuple[Cl
     Raises:
         ExperimentError: for a file or a claim that is not of the form above.
     """
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, FileNotFoundError) as error:
-        raise ExperimentError(
-            f"Expected {path} to be a JSON list of claims, got none ({error}); write the list, "
-            f"empty if nothing is claimed."
-        ) from error
+    remedy = "write a list of claims, empty if nothing is claimed"
+    items = read_json(path, error=ExperimentError, remedy=remedy)
     if not isinstance(items, list):
         raise _malformed(path, "a list of claims", items)
     claims = tuple(_claim(item, path, presets) for item in items)

@@ -1,19 +1,19 @@
 """JSON files that are whole or absent, and numbers that survive them.
 
 A file is written beside its place and moved there, so a killed process leaves the old one or the
-new one. JSON has no infinity and no NaN: both are written as ``{"non_finite": "nan"}``, so a run
-that diverged keeps saying so.
+new one. It ends in a checksum, by which damage is noticed. JSON has no infinity and no NaN: both
+are written as ``{"non_finite": "nan"}``, so a run that diverged keeps saying so.
 """
 
 import dataclasses
-import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxsci.experiment.errors import ExperimentError
+from solvers import _files
+from solvers._files import write_text as write_text
 
 _NON_FINITE = "non_finite"
 
@@ -53,35 +53,23 @@ def decode(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path`, all of it or nothing."""
-    text = json.dumps(encode(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_text(path, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, all of it or nothing."""
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+    """Write `value`, an object, and its checksum to `path`, all of it or nothing."""
+    content = _files.seal(encode(value))
+    _files.write_json(path, content, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(path: Path, *, keys: Iterable[str], remedy: str) -> dict[str, Any]:
     """The JSON object at `path`, which must have `keys`.
 
     Raises:
-        ExperimentError: for a file that is cut short, no JSON, or lacks a key; it ends in `remedy`.
+        ExperimentError: for a file that is missing, cut short, no JSON, other than it was written, or that
+            lacks a key; it ends in `remedy`.
     """
+    # Files of earlier versions have no checksum.
+    value = _files.read_object(path, keys=keys, error=ExperimentError, remedy=remedy, sealed=False)
     try:
-        value = decode(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        return decode(value)
+    except (TypeError, ValueError) as error:
         raise ExperimentError(
-            f"Expected {path} to be a whole JSON file, got one that does not parse ({error}); "
-            f"{remedy}."
+            f"Expected numbers that are not finite by name in {path}, got {error}; {remedy}."
         ) from error
-    missing = sorted(set(keys) - set(value)) if isinstance(value, dict) else sorted(keys)
-    if missing:
-        raise ExperimentError(
-            f"Expected {path} to be a JSON object with {', '.join(sorted(keys))}, got one without "
-            f"{', '.join(missing)}; {remedy}."
-        )
-    return value

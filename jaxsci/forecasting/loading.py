@@ -2,11 +2,11 @@
 
 import importlib
 import inspect
-import json
 from pathlib import Path
 from typing import Any
 
 from jaxsci.training import load_model
+from solvers._files import no_folder, read_object
 
 from .forecaster import Forecaster
 from .saving import FILE, FORMAT, MODEL, PACKAGE
@@ -23,28 +23,22 @@ def load(path: str | Path) -> Forecaster:
     path = Path(path)
     if not (path / FILE).is_file():
         raise FileNotFoundError(
-            f"load expected a folder written by Forecaster.save, got {path}, which has no "
-            f"{FILE}; check the path."
+            f"load expected a folder written by Forecaster.save, with its {FILE}, at {path}, got "
+            f"{no_folder(path)}."
         )
-    try:
-        content = json.loads((path / FILE).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    content = read_object(
+        path / FILE,
+        keys=("forecaster", "options", "schema", "sizes", "arrays"),
+        error=ValueError,
+        remedy="fit the forecaster again with this version, and save it",
+        format=FORMAT,
+    )
+    kind = getattr(importlib.import_module(PACKAGE), str(content["forecaster"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, Forecaster)) or inspect.isabstract(kind):
         raise ValueError(
-            f"load expected a whole {FILE} in {path}, got one that is damaged ({error}); save "
-            "the forecaster again."
-        ) from error
-    known = importlib.import_module(PACKAGE)
-    content = content if isinstance(content, dict) else {}
-    kind = getattr(known, str(content.get("forecaster")), None)
-    missing = {"options", "schema", "sizes", "arrays"} - content.keys()
-    fits = isinstance(kind, type) and issubclass(kind, Forecaster) and not inspect.isabstract(kind)
-    if content.get("format") != FORMAT or not fits or missing:
-        raise ValueError(
-            f"load expected a forecaster of {PACKAGE} in format {FORMAT}, got "
-            f"{content.get('forecaster')!r} in format {content.get('format')!r} without {sorted(missing)}; "
-            "fit it again with this version."
+            f"load expected a forecaster of {PACKAGE} in {path}, got {content['forecaster']!r}; fit it again "
+            "with this version."
         )
-    assert kind is not None
     forecaster: Any = kind._built(path, content["options"])
     forecaster._set_schema(Schema.from_json(content["schema"]))
     if content["arrays"]:

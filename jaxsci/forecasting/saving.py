@@ -6,7 +6,6 @@ Nothing is pickled, so that a folder from somebody else runs no code: `load` bui
 
 import abc
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from jaxtyping import PyTree
 
 from jaxsci._folders import complete
 from jaxsci.training import save_model
+from solvers._files import seal, write_json
 
 from .schema import Schema
 
@@ -82,10 +82,9 @@ class Saved(abc.ABC):
             "sizes": sizes,
             "arrays": arrays is not None,
         }
-        text = json.dumps(content, indent=1)
         if arrays is not None:
             save_model(folder / MODEL, arrays)
-        (folder / FILE).write_text(text, encoding="utf-8")
+        write_json(folder / FILE, seal(content))
 
     def _set_schema(self, schema: Schema) -> None:
         """Take over what was learned of the columns."""

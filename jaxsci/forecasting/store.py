@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsci._folders import complete
+from solvers._files import digest, no_folder, read_json, read_object, seal, write_json
 
 from .panel import Panel
 from .parting import part_rows, read_part
@@ -25,6 +26,7 @@ from .schema import Schema
 
 _FORMAT = 4
 _FILE = "store.json"
+_REMEDY = "write the store again with write_store"
 # The arrays of a part, as in a `Panel`, but future covariates without the calendar's features.
 _TYPES = {
     "ends": np.int64,
@@ -42,32 +44,29 @@ class SeriesStore:
 
     Args:
         path: its folder.
+        verify: compare the checksums of all files, which reads everything once. Without it only their
+            sizes are looked at.
 
     Raises:
         FileNotFoundError: no such folder, or one that was not written to its end.
         ValueError: a store of another version, or damaged.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, verify: bool = True):
         self.path = Path(path).resolve()
         if not (self.path / _FILE).is_file():
             raise FileNotFoundError(
-                f"SeriesStore expected a folder written by write_store, got {path}, which has no {_FILE}; "
-                "write it, or correct the path."
+                f"SeriesStore expected a folder written by write_store, with its {_FILE}, at {path}, got "
+                f"{no_folder(self.path)}."
             )
-        try:
-            content = json.loads((self.path / _FILE).read_text(encoding="utf-8"))
-            if content["format"] != _FORMAT:
-                raise ValueError(f"format {content['format']}")
-            self.schema = Schema.from_json(content["schema"])
-            self.shapes: list[tuple[int, int]] = [(n, t) for n, t in content["shapes"]]
-            self._ahead: str | None = content["ahead"]
-            self._check_sizes()
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise ValueError(
-                f"SeriesStore expected a whole store of format {_FORMAT} in {path}, got {error!r}; write it "
-                "again."
-            ) from error
+        keys = ("schema", "shapes", "ahead", "files")
+        content = read_object(
+            self.path / _FILE, keys=keys, error=ValueError, remedy=_REMEDY, format=_FORMAT
+        )
+        self._check_files(content["files"], verify)
+        self.schema = Schema.from_json(content["schema"])
+        self.shapes: list[tuple[int, int]] = [(n, t) for n, t in content["shapes"]]
+        self._ahead: str | None = content["ahead"]
 
     def __len__(self) -> int:
         """Number of parts."""
@@ -94,7 +93,7 @@ class SeriesStore:
         past, width = part["y"].shape[1], part["future"].shape[1]
         dates = part["ends"][:, None] - (past - 1) + np.arange(width)
         future = np.concatenate([part["future"], self.cycles(dates)], -1)
-        ids = json.loads(_ids_file(self.path, number).read_text(encoding="utf-8"))
+        ids = read_json(_ids_file(self.path, number), error=ValueError, remedy=_REMEDY)
         return Panel(
             ids=np.array(ids, np.int64 if isinstance(ids[0], int) else object),
             calendar=self.schema.calendar,
@@ -152,12 +151,16 @@ class SeriesStore:
     def _pieces(self, name: str) -> list[np.ndarray]:
         return map_pieces(self.path / f"{name}.bin", _TYPES[name], self._shapes_of(name))
 
-    def _check_sizes(self) -> None:
-        for name, kind in _TYPES.items():
-            expected = np.dtype(kind).itemsize * sum(map(math.prod, self._shapes_of(name)))
-            found = (self.path / f"{name}.bin").stat().st_size
-            if found != expected:
-                raise ValueError(f"{name}.bin has {found} bytes instead of {expected}")
+    def _check_files(self, files: dict[str, str], verify: bool) -> None:
+        for name, expected in files.items():
+            file = self.path / name
+            size = f"{file.stat().st_size} bytes" if file.is_file() else "no file"
+            found = digest(file) if verify else size
+            if found != (expected if verify else expected.split(" with ")[0]):
+                raise ValueError(
+                    f"SeriesStore expected a whole store in {self.path}, got one in which {name} has {found} "
+                    f"instead of {expected}; {_REMEDY}."
+                )
 
     def __repr__(self) -> str:
         return f"SeriesStore({str(self.path)!r}, series={self.series}, parts={len(self)})"
@@ -218,9 +221,10 @@ def write_store(
             "schema": schema.to_json(),
             "shapes": shapes,
             "ahead": missing,
+            "files": {file.name: digest(file) for file in sorted(made.iterdir())},
         }
-        (made / _FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return SeriesStore(path)
+        write_json(made / _FILE, seal(content))
+    return SeriesStore(path, verify=False)
 
 
 def _append(folder: Path, number: int, panel: Panel, schema: Schema) -> None:

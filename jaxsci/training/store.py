@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from itertools import zip_longest
@@ -24,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import Array, PyTree
+
+from solvers._files import checksum, digest, no_folder, read_json
 
 UNFINISHED = ".unfinished"
 DELETED = ".deleted"
@@ -47,13 +48,17 @@ def save_model(path: str | Path, model: PyTree, *, overwrite: bool = False) -> N
         overwrite: replace what is there.
 
     Raises:
-        FileExistsError: if `path` exists and `overwrite` is off.
+        FileExistsError: if `path` exists and `overwrite` is off, or if it is no saved model.
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"save_model expected a new folder, got {path}, which exists; choose another path or "
             "pass overwrite=True."
+        )
+    if path.exists() and not (path / _MANIFEST).is_file():
+        raise FileExistsError(
+            f"save_model expected to overwrite a saved model, got {path}, which is none; choose another path."
         )
     write_tree(path, model, {}, overwrite=overwrite)
 
@@ -91,11 +96,11 @@ def write_tree(
         "format": _FORMAT,
         "leaves": _describe(tree),
         "static": _describe_static(tree),
-        "files": {name: _digest(scratch / name) for name in _files(scratch)},
+        "files": {name: digest(scratch / name) for name in _files(scratch)},
         "record": record,
     }
     with (scratch / _MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump({"checksum": _checksum(content), "content": content}, file)
+        json.dump({"checksum": checksum(content), "content": content}, file)
         file.flush()
         os.fsync(file.fileno())
     if overwrite and folder.exists():
@@ -121,7 +126,7 @@ def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[
     folder = folder.resolve()
     content = _read_manifest(folder, remedy)
     for name, expected in content["files"].items():
-        received = _digest(folder / name) if (folder / name).is_file() else "no file"
+        received = digest(folder / name)
         if received != expected:
             raise CheckpointError(
                 f"Checkpoint {folder} is damaged: expected {name} to have {expected}, got "
@@ -145,18 +150,24 @@ def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[
 
 
 def _read_manifest(folder: Path, remedy: str) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        content, checksum = manifest["content"], manifest["checksum"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    if not folder.is_dir():
         raise CheckpointError(
-            f"Checkpoint {folder} is damaged or incomplete: expected a readable {_MANIFEST}, got "
-            f"{error!r}; {remedy}."
-        ) from error
-    if _checksum(content) != checksum:
+            f"Expected a checkpoint or saved model at {folder}, got {no_folder(folder)}."
+        )
+    manifest = read_json(
+        folder / _MANIFEST,
+        error=CheckpointError,
+        remedy=f"this checkpoint is damaged or incomplete: {remedy}",
+    )
+    recorded, content = (
+        (manifest.get(key) for key in ("checksum", "content"))
+        if isinstance(manifest, dict)
+        else (None, None)
+    )
+    if not isinstance(content, dict) or checksum(content) != recorded:
         raise CheckpointError(
-            f"Checkpoint {folder} is damaged: expected {_MANIFEST} to have checksum {checksum}, "
-            f"got {_checksum(content)}; {remedy}."
+            f"Checkpoint {folder} is damaged: expected {_MANIFEST} to have the checksum {recorded} that was "
+            f"written in it, got {checksum(content)}; {remedy}."
         )
     if content["format"] != _FORMAT:
         raise CheckpointError(
@@ -169,6 +180,11 @@ def _read_manifest(folder: Path, remedy: str) -> dict[str, Any]:
 def _check_structure(folder: Path, stored: list[dict], given: list[dict]) -> None:
     for old, new in zip_longest(stored, given):
         expected, received = _sketch(old), _sketch(new)
+        if old and new and old | {"dtype": new["dtype"]} == new != old:
+            raise CheckpointError(
+                f"Checkpoint {folder} is of another precision: expected {expected}, as stored, got {received}; "
+                "build the model in that precision, with jax_enable_x64 as it was when it was written."
+            )
         if expected != received:
             raise CheckpointError(
                 f"Checkpoint {folder} belongs to another model or optimiser: expected {expected}, "
@@ -270,12 +286,3 @@ def _rebuild(like: PyTree, arrays: list[Any]) -> PyTree:
 
 def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> str:
-    data = path.read_bytes()
-    return f"{len(data)} bytes with crc32 {zlib.crc32(data):08x}"
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return f"{zlib.crc32(json.dumps(content, sort_keys=True).encode()):08x}"

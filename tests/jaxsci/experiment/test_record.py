@@ -13,6 +13,7 @@ from jaxsci.experiment import (
     run,
     write_record,
 )
+from jaxsci.experiment.jsonfile import read_json, write_json
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_record_is_judged_by_the_claims_there_are_now(experiment, outcome, toy
 
 def test_seeds_that_ran_elsewhere_are_told_apart(experiment, outcome):
     path = outcome.folder / "1" / "env.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "python": "3.99.0"}))
+    write_json(path, read_json(path, keys=(), remedy="") | {"python": "3.99.0"})
     record = write_record(experiment, "cpu", outcome)
     environments = json.loads(record.read_text())["environments"]
     assert [at["seeds"] for at in environments] == [[0, 2], [1]]

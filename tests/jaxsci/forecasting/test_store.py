@@ -360,8 +360,8 @@ def test_paths_that_do_not_fit_are_refused(tmp_path, store, files):
         file.write(b"more")
     with pytest.raises(ValueError, match=r"a whole store .*y.bin has"):
         SeriesStore(store.path)
-    with pytest.raises(FileNotFoundError, match=r"has no store.json"):
+    with pytest.raises(FileNotFoundError, match=r"with its store.json, at .*, got another"):
         SeriesStore(files)
     (store.path / "store.json").write_text('{"format": 0}')
-    with pytest.raises(ValueError, match="a whole store of format 4"):
+    with pytest.raises(ValueError, match="in format 4, got 0"):
         SeriesStore(store.path)

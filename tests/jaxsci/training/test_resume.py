@@ -157,7 +157,9 @@ def test_damaged_checkpoint_is_refused_and_an_older_one_taken_on_request(run, wh
     with pytest.raises(CheckpointError, match=sentence):
         run("whole")
     (newest / "manifest.json").unlink()
-    with pytest.raises(CheckpointError, match=r"incomplete: expected a readable manifest.json"):
+    with pytest.raises(
+        CheckpointError, match=r"manifest.json to be .*, got no file; .* to resume from step 50"
+    ):
         run("whole")
     newest.rename(tmp_path / "away")
     chex.assert_trees_all_equal(run("whole").state, whole.state)

@@ -104,8 +104,28 @@ def test_first_differing_leaf_is_named(tmp_path, like, message):
 
 
 def test_missing_folder_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match=r"damaged or incomplete.*save_model"):
+    save_model(tmp_path / "models" / "heat-0", jnp.zeros(3))
+    with pytest.raises(CheckpointError, match=r"got no such folder; take 'heat-0' if you meant"):
+        load_model(tmp_path / "models" / "heat0", jnp.zeros(3))
+    with pytest.raises(CheckpointError, match="got no such folder; check the path"):
         load_model(tmp_path / "nothing", jnp.zeros(3))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="got a file; check the path"):
+        load_model(tmp_path / "file", jnp.zeros(3))
+
+
+def test_another_precision_is_named(tmp_path):
+    save_model(tmp_path / "model", np.zeros(3, np.float32))
+    with pytest.raises(CheckpointError, match=r"another precision: .*float32.*jax_enable_x64"):
+        load_model(tmp_path / "model", np.zeros(3))
+
+
+def test_only_saved_models_are_overwritten(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("precious")
+    with pytest.raises(FileExistsError, match="expected to overwrite a saved model"):
+        save_model(tmp_path / "thesis", jnp.zeros(3), overwrite=True)
+    assert (tmp_path / "thesis" / "thesis.tex").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +146,7 @@ def test_every_damaged_file_is_found(tmp_path, damage):
     for file in files:
         whole = file.read_bytes()
         file.write_bytes(damage(whole))
-        with pytest.raises(CheckpointError, match=rf"damaged.*expected .*{file.name}"):
+        with pytest.raises(CheckpointError, match=rf"(?s)(?=.*{file.name}).*damaged"):
             load_model(folder, jnp.zeros((64, 64)))
         file.write_bytes(whole)
     load_model(folder, jnp.zeros((64, 64)))
