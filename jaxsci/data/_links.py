@@ -10,6 +10,8 @@ from typing import Any
 
 from .checks import DatasetError
 
+# What h5py raises of files that are damaged.
+UNREADABLE = (OSError, KeyError, RuntimeError, TypeError, MemoryError, UnicodeDecodeError)
 _REMEDY = "pass follow_links=True if you know where it came from and trust it"
 
 
@@ -22,6 +24,7 @@ def inside(who: str, folder: Path, name: str, *, follow: bool) -> Path:
     """
     path = folder / name
     try:
+        path.is_file()  # which refuses names that no file can have
         leaves = not path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError) as error:
         raise DatasetError(

@@ -20,6 +20,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import ArrayLike
 
+from ._extras import extra
+from ._links import UNREADABLE, member
 from .checks import DatasetError
 from .windows import check_finite
 
@@ -37,6 +39,8 @@ class ENSO:
         split: "train", "validation" (the last model but one), "test" (the last), or None for all.
         models: (number of models, years of each), in the order of the rows.
         skip_corrupt: leave out models whose values are damaged, and list them in `skipped`.
+        follow_links: read what the files take from other files, too, as HDF5 can; files from somebody else
+            could name any file of this machine.
 
     Attributes:
         latitudes: degrees north.
@@ -56,6 +60,7 @@ class ENSO:
         split: str | None = None,
         models: Sequence[tuple[int, int]] = ((15, 151), (17, 140)),
         skip_corrupt: bool = False,
+        follow_links: bool = False,
     ):
         self.folder, self.split = Path(folder), split
         blocks = _blocks(models)
@@ -71,24 +76,28 @@ class ENSO:
                 f"{split!r} and {len(blocks)}; choose one of them."
             )
         rows = blocks[-1].stop
+        for name in ("CMIP_train.nc", "CMIP_label.nc"):
+            _check_contained(self.folder / name, follow_links)
         with (
             _opened(
                 self.folder / "CMIP_train.nc", "sst", ("year", "month", "lat", "lon"), rows
             ) as sst,
             _opened(self.folder / "CMIP_label.nc", "nino", ("year", "month"), rows) as nino,
         ):
-            longitudes = np.asarray(sst["lon"].values, float)
+            longitudes = _values(sst["lon"], "longitudes").astype(float)
             columns = np.flatnonzero((longitudes >= 95.0) & (longitudes <= 330.0))
             self.longitudes = longitudes[columns]
-            self.latitudes = np.asarray(sst["lat"].values, float)
-            self._check_grid()
+            self.latitudes = _values(sst["lat"], "latitudes").astype(float)
+            self._check_grid(longitudes)
             self.skipped: dict[str, str] = {}
             self._runs: list[tuple[np.ndarray, np.ndarray]] = []
             # One model at a time: the rows of all take three times the memory of the series.
             for block in parts[split]:
                 try:
-                    frames = _series("sst", sst["sst"][block][..., columns].values, block)
-                    self._runs.append((frames, _series("nino", nino["nino"][block].values, block)))
+                    fields = _values(sst["sst"][block][..., columns], "temperatures")
+                    labels = _values(nino["nino"][block], "labels")
+                    frames = _series("sst", fields, block)
+                    self._runs.append((frames, _series("nino", labels, block)))
                 except DatasetError as error:
                     if not skip_corrupt:
                         raise
@@ -115,9 +124,16 @@ class ENSO:
         sst, nino = self._runs[index]
         return {"frames": encode_sst(sst[start:stop, None]), "nino": nino[start:stop]}
 
-    def _check_grid(self) -> None:
+    def _check_grid(self, all_longitudes: np.ndarray) -> None:
         latitudes, longitudes = self.latitudes, self.longitudes
         step = np.diff(longitudes)
+        for name, values in (("latitudes", latitudes), ("longitudes", all_longitudes)):
+            steps = np.diff(values)
+            if not np.allclose(steps, np.median(steps), rtol=1e-4):  # in single precision
+                raise DatasetError(
+                    f"ENSO expected {name} that are equally spaced, got {values.tolist()}; fetch the file "
+                    "again."
+                )
         inside = np.abs(latitudes) <= 5.0
         if not (longitudes.size > 1 and (step > 0).all() and inside.any() and longitudes[-1] > 240):
             raise DatasetError(
@@ -148,14 +164,42 @@ def _blocks(models: Sequence[tuple[int, int]]) -> list[slice]:
     return blocks
 
 
+def _check_contained(path: Path, follow: bool) -> None:
+    """Refuse NetCDF 4 files, which are HDF5, that take values from other files."""
+    try:
+        with path.open("rb") as stream:
+            hdf5 = stream.read(4) == b"\x89HDF"
+        if follow or not hdf5:
+            return
+        h5py = extra("ENSO", "h5py", "h5py", "convert the files to NetCDF 3")
+        with h5py.File(path, "r") as file:
+            for name in file:
+                member(h5py, "ENSO", file, name, follow=False)
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> DatasetError:
+    return DatasetError(
+        f"ENSO expected a NetCDF file at {path}, got {error}; check the path, and install jaxsci[earth] "
+        "for NetCDF 4."
+    )
+
+
+def _values(variable: xr.DataArray, what: str) -> np.ndarray:
+    try:
+        return np.asarray(variable.values)
+    except UNREADABLE as error:
+        raise DatasetError(
+            f"ENSO expected to read the {what} of {variable.name!r}, got {error}; fetch the file again."
+        ) from error
+
+
 def _opened(path: Path, name: str, dims: tuple[str, ...], rows: int) -> xr.Dataset:
     try:
         dataset = xr.open_dataset(path, decode_times=False)
-    except (OSError, ValueError, ImportError) as error:
-        raise DatasetError(
-            f"ENSO expected a NetCDF file at {path}, got {error}; check the path, and install jaxsci[earth] "
-            "for NetCDF 4."
-        ) from error
+    except (*UNREADABLE, ValueError, ImportError) as error:
+        raise _unreadable(path, error) from error
     if name not in dataset.data_vars or set(dataset[name].dims) != set(dims):
         found = {str(key): value.dims for key, value in dataset.data_vars.items()}
         dataset.close()

@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ._extras import extra
+from ._links import UNREADABLE, inside, member
 from .checks import DatasetError
 
 SEVIR_SPLITS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -76,6 +77,8 @@ class SEVIR:
         split: "train", "validation" or "test" by date, or a pair (after, up to) of dates; None for all.
         low_resolution: the files of SEVIR-LR, "vil" at 128 by 128 pixels every ten minutes.
         skip_corrupt: leave out files that are damaged or missing, and list them in `skipped`.
+        follow_links: read what lies outside ``data``, by a name in the catalog or by a link, and what HDF5
+            files take from other files; data from somebody else could name any file of this machine.
 
     Attributes:
         ids: names of the events.
@@ -95,8 +98,10 @@ class SEVIR:
         split: str | tuple[str, str] | None = None,
         low_resolution: bool = False,
         skip_corrupt: bool = False,
+        follow_links: bool = False,
     ):
         self.folder, self.image_type, self.split = Path(folder), image_type, split
+        self._follow = follow_links
         if image_type not in (*_RASTERS, "lght") or (low_resolution and image_type != "vil"):
             raise DatasetError(
                 f"SEVIR expected an image type in {[*_RASTERS, 'lght']}, and 'vil' for low resolution, "
@@ -149,21 +154,29 @@ class SEVIR:
         """
         row = self._rows[index]
         try:
-            with self._hdf5.File(self.folder / "data" / row.file, "r") as file:
+            with self._hdf5.File(self._path(row.file), "r") as file:
                 if self.image_type == "lght":
-                    points = np.asarray(file[row.id])
+                    points = np.asarray(self._member(file, row.id))
                     frames = lightning_frames(points)[start:stop].astype(np.float32)
                 else:
-                    event = np.asarray(file[self.image_type][row.number, :, :, start:stop])
+                    event = np.asarray(
+                        self._member(file, self.image_type)[row.number, :, :, start:stop]
+                    )
                     frames = np.moveaxis(event, -1, 0).astype(np.float32)
                     # A quotient, which times 255 gives the byte again; a product would not.
                     frames = frames / np.float32(_RASTERS[self.image_type].divisor)
-        except (OSError, KeyError) as error:
+        except UNREADABLE as error:
             raise DatasetError(
                 f"SEVIR expected to read event {row.id!r} from {row.file}, got {error}; fetch the "
                 "file again, or leave out the windows that Windows.damaged names."
             ) from error
         return {"frames": np.ascontiguousarray(frames[:, None])}
+
+    def _path(self, name: str) -> Path:
+        return inside("SEVIR", self.folder / "data", name, follow=self._follow)
+
+    def _member(self, file: Any, name: str) -> Any:
+        return member(self._hdf5, "SEVIR", file, name, follow=self._follow)
 
     def _check_files(self, rows: Sequence[_Row], skip_corrupt: bool) -> None:
         """Look at the headers of all files that the rows name."""
@@ -176,7 +189,7 @@ class SEVIR:
                 self.skipped[name] = str(error)
 
     def _check_file(self, name: str, events: Sequence[_Row]) -> None:
-        path = self.folder / "data" / name
+        path = self._path(name)
         if not path.is_file():
             raise DatasetError(
                 f"SEVIR expected the file {path}, to which {len(events)} rows of the catalog point, got "
@@ -185,12 +198,15 @@ class SEVIR:
         try:
             with self._hdf5.File(path, "r") as file:
                 if self.image_type == "lght":
-                    found = {row.id: file[row.id].shape for row in events if row.id in file}
-                elif self.image_type in file:
-                    found = (file[self.image_type].shape, str(file[self.image_type].dtype))
+                    points = {row.id: self._member(file, row.id) for row in events}
+                    found = {
+                        key: (x.shape, x.dtype.kind) for key, x in points.items() if x is not None
+                    }
+                elif (data := self._member(file, self.image_type)) is not None:
+                    found = (data.shape, str(data.dtype))
                 else:
                     found = list(file)
-        except OSError as error:
+        except UNREADABLE as error:
             raise DatasetError(
                 f"SEVIR expected a readable HDF5 file at {path}, got {error}; fetch it again, or pass "
                 "skip_corrupt=True."
@@ -207,8 +223,8 @@ class SEVIR:
 
     def _check_points(self, path: Path, events: Sequence[_Row], found: dict[str, Any]) -> None:
         for event, _, _ in events:
-            shape = found.get(event)
-            if shape is None or len(shape) != 2 or shape[1] != 5:
+            shape, kind = found.get(event, (None, "f"))
+            if shape is None or len(shape) != 2 or shape[1] != 5 or kind not in "iuf":
                 raise DatasetError(
                     f"SEVIR expected the flashes of {event!r} as (flashes, 5) in {path}, got "
                     f"{'nothing under that key' if shape is None else shape}; fetch the file again, or "

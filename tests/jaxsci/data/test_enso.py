@@ -175,3 +175,22 @@ def test_what_netcdf_4_needs_is_named(write):
     (folder / "CMIP_train.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
     with pytest.raises(DatasetError, match=r"install jaxsci\[earth\] for NetCDF 4"):
         ENSO(folder, models=MODELS)
+
+
+def test_files_that_take_values_from_others_are_refused(write):
+    h5py = pytest.importorskip("h5py", reason="needs h5py, of the extra earth")
+    folder = write(engine="h5netcdf")
+    assert len(ENSO(folder, models=MODELS)) == 3
+    (folder / "CMIP_label.nc").rename(folder / "secret.nc")
+    with h5py.File(folder / "CMIP_label.nc", "w") as file:
+        file["nino"] = h5py.ExternalLink(str(folder / "secret.nc"), "nino")
+    with pytest.raises(
+        DatasetError, match=r"'nino' in .*CMIP_label.nc itself, got a link to .*secret"
+    ):
+        ENSO(folder, models=MODELS)
+
+
+def test_coordinates_that_jump_are_refused(write):
+    jump = LONGITUDES + 0.5 * (np.arange(len(LONGITUDES)) == 3)
+    with pytest.raises(DatasetError, match="longitudes that are equally spaced"):
+        ENSO(write(lon=jump), models=MODELS)

@@ -1,60 +1,26 @@
-"""SEVIR: the catalog's filters and dates, shapes and units of each type, every kind of damage refused.
-
-Files are written with h5py where it is installed. Otherwise a stand-in with the few calls that the reader makes
-keeps arrays in npz files: all of the reader is tested but its import.
-"""
+"""SEVIR: the catalog's filters and dates, shapes and units of each type, every kind of damage refused."""
 
 import csv
-import importlib.util
 import pickle
 import sys
-import types
 
 import numpy as np
 import pytest
 
 from jaxsci.data import SEVIR, DatasetError, Windows, lightning_frames
 
+h5py = pytest.importorskip("h5py", reason="needs h5py, of the extra earth")
 COLUMNS = ["id", "file_name", "file_index", "img_type", "time_utc", "pct_missing"]
 VIL = "vil/2018/SEVIR_VIL_STORMEVENTS_2018_0101_0630.h5"
 
 
-class StandIn:
-    """`h5py.File` on an npz file."""
-
-    def __init__(self, path, mode):
-        assert mode == "r"
-        try:
-            with np.load(path) as file:
-                self.arrays = {name: file[name] for name in file}
-        except ValueError as error:
-            raise OSError("Unable to synchronously open file") from error
-
-    def __enter__(self):
-        return self.arrays
-
-    def __exit__(self, *_):
-        self.arrays = None
-
-
 @pytest.fixture
-def write(monkeypatch):
-    if importlib.util.find_spec("h5py") is None:
-        module = types.SimpleNamespace(File=StandIn)
-        monkeypatch.setitem(sys.modules, "h5py", module)
-
-        def write(path, arrays):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-    else:
-        import h5py
-
-        def write(path, arrays):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with h5py.File(path, "w") as file:
-                for name, array in arrays.items():
-                    file.create_dataset(name, data=array, compression="gzip")
+def write():
+    def write(path, arrays):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array, compression="gzip")
 
     return write
 
@@ -239,3 +205,69 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         ImportError, match=r"the package h5py, got none; install it with jaxsci\[earth\]"
     ):
         SEVIR(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret.h5", "vil/../../secret.h5", "{folder}/secret.h5"])
+def test_names_that_lead_out_of_the_folder_are_refused(folder, write, name):
+    name = name.format(folder=folder)
+    write(folder / "secret.h5", {"vil": pictures(1)})
+    catalog(folder, [("S1", name, 0, "vil", "2018-05-01 12:00:00", 0.0)])
+    with pytest.raises(DatasetError, match=r"secret.h5', which is .*; pass follow_links=True"):
+        SEVIR(folder)
+    assert len(SEVIR(folder, follow_links=True)) == 1
+
+
+def test_a_link_in_the_folder_that_leads_out_of_it_is_refused(folder, write):
+    write(folder / "secret.h5", {"vil": pictures(1)})
+    (folder / "data" / "inside.h5").symlink_to(folder / "secret.h5")
+    catalog(folder, [("S1", "inside.h5", 0, "vil", "2018-05-01 12:00:00", 0.0)])
+    with pytest.raises(DatasetError, match=r"'inside.h5', which is .*secret.h5; pass follow_links"):
+        SEVIR(folder)
+    catalog(folder, [("S1", "a" * 300, 0, "vil", "2018-05-01 12:00:00", 0.0)])
+    with pytest.raises(DatasetError, match=r"the name of a file in .*, got 'a.*fetch it again"):
+        SEVIR(folder)
+
+
+def external_link(file, secret):
+    file["vil"] = h5py.ExternalLink(str(secret), "vil")
+
+
+def soft_link_to_an_external_one(file, secret):
+    file["other"] = h5py.ExternalLink(str(secret), "/")
+    file["vil"] = h5py.SoftLink("/other/vil")
+
+
+def virtual(file, secret):
+    layout = h5py.VirtualLayout((1, 384, 384, 49), "uint8")
+    layout[:] = h5py.VirtualSource(str(secret), "vil", (1, 384, 384, 49))
+    file.create_virtual_dataset("vil", layout)
+
+
+def raw(file, secret):
+    file.create_dataset(
+        "vil", (1, 384, 384, 49), "uint8", external=[(str(secret), 0, h5py.h5f.UNLIMITED)]
+    )
+
+
+@pytest.mark.parametrize("link", [external_link, soft_link_to_an_external_one, virtual, raw])
+def test_values_outside_a_file_are_refused(folder, write, link):
+    write(folder / "secret.h5", {"vil": pictures(1)})
+    with h5py.File(folder / "data" / "a.h5", "w") as file:
+        link(file, folder / "secret.h5")
+    catalog(folder, [("S1", "a.h5", 0, "vil", "2018-05-01 12:00:00", 0.0)])
+    with pytest.raises(
+        DatasetError, match=r"'vil' in .*a.h5 itself, got .*; pass follow_links=True"
+    ):
+        SEVIR(folder)
+    assert len(SEVIR(folder, follow_links=True)) == 1
+    assert "itself" in next(iter(left_out(folder).values()))
+
+
+def left_out(folder):
+    """Why files are left out, beside one that is sound."""
+    rows = [
+        ("S1", "a.h5", 0, "vil", "2018-05-01 12:00:00", 0.0),
+        ("S2", VIL, 1, "vil", "2018-05-01 12:00:00", 0.0),
+    ]
+    catalog(folder, rows)
+    return SEVIR(folder, skip_corrupt=True).skipped
