@@ -79,7 +79,7 @@ def test_nonnegative_forecasts_stay_so_and_add_up(hierarchy, sales):
     """A part that sells next to nothing is not pushed below zero by the rest, which moves in its place."""
     small = hierarchy.ids[-1]
     rows = sales["unique_id"] == small
-    little = sales.assign(y=sales["y"].where(~rows, 0.01 * sales["y"]))
+    little = sales.assign(y=sales["y"].where(~rows, 1e-4 * sales["y"]))
     # The aggregates of the small one anew: the total and its kind.
     wide = little.pivot(index="ds", columns="unique_id", values="y")
     bottom = [hierarchy.ids[i] for i in hierarchy.bottom]
