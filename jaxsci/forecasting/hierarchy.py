@@ -23,10 +23,6 @@ from .._arrays import at_once
 from ..constraints import AffineConstraint
 
 
-# Bottom series that are added up one after the other.
-_BLOCK = 128
-
-
 class Hierarchy(eqx.Module):
     """Which series are sums of which.
 
@@ -195,11 +191,8 @@ class Hierarchy(eqx.Module):
             return AffineConstraint(rows, jnp.zeros(len(above)))
 
     def sums(self, bottom: Float[Array, "*batch bottom"]) -> Float[Array, "*batch above"]:
-        """S_a b: the aggregates alone, added up block by block so that float32 keeps its digits."""
-        m, blocks = len(self.above), -(-len(self.bottom) // _BLOCK)
-        where = self.links[0] * blocks + self.links[1] // _BLOCK
-        parts = _scattered(bottom[..., self.links[1]], where, m * blocks)
-        return parts.reshape(*parts.shape[:-1], m, blocks).sum(-1)
+        """S_a b: the aggregates alone."""
+        return _scattered(bottom[..., self.links[1]], self.links[0], len(self.above))
 
     def parts(self, above: Float[Array, "*batch above"]) -> Float[Array, "*batch bottom"]:
         """S_aᵀ x: to every bottom series, the sum of what its aggregates have."""

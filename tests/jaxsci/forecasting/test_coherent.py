@@ -13,7 +13,6 @@ from jaxsci.forecasting import (
     MLP,
     AlignedSource,
     Coherent,
-    Drift,
     Hierarchy,
     SeasonalNaive,
     load,
@@ -75,22 +74,12 @@ def gap(frame, hierarchy):
     return np.abs(table - table[:, bottom] @ summing.T).max() / np.abs(table).max()
 
 
-def test_nonnegative_forecasts_stay_so_and_add_up(hierarchy, sales):
-    """A part that sells next to nothing is not pushed below zero by the rest, which moves in its place."""
-    small = hierarchy.ids[-1]
-    rows = sales["unique_id"] == small
-    little = sales.assign(y=sales["y"].where(~rows, 1e-4 * sales["y"]))
-    # The aggregates of the small one anew: the total and its kind.
-    wide = little.pivot(index="ds", columns="unique_id", values="y")
-    bottom = [hierarchy.ids[i] for i in hierarchy.bottom]
-    sums = wide[bottom].to_numpy() @ np.asarray(hierarchy.summing).T
-    wide = pd.DataFrame(sums, index=wide.index, columns=list(hierarchy.ids))
-    little = wide.melt(ignore_index=False, var_name="unique_id", value_name="y").reset_index()
-    plain = Coherent(Drift(**OPTIONS), hierarchy).fit(little).predict(little)
-    model = Coherent(Drift(**OPTIONS, nonnegative=True), hierarchy).fit(little)
-    found = model.predict(little)
-    columns = [f"{q:g}" for q in LEVELS]
-    assert plain[columns].to_numpy().min() < 0 <= found[columns].to_numpy().min()
+def test_nonnegative_forecasts_are_those_of_reconcile_frame(hierarchy, sales):
+    naive = SeasonalNaive(**OPTIONS, nonnegative=True)
+    found = Coherent(naive, hierarchy).fit(sales).predict(sales)
+    base = naive.fit(sales).predict(sales)
+    expected = reconcile_frame(base, hierarchy, method="ols", nonnegative=True)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("method", ["bottom_up", "ols", "wls_structural"])
