@@ -1,8 +1,30 @@
 """``python -m jaxsci``."""
 
+import os
+import signal
 import sys
 
-from jaxsci.cli import main
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _leave(number: int, frame: object) -> None:
+    """End at once: nothing is there yet that could be kept."""
+    del frame
+    print(
+        "jaxsci: interrupted; nothing had begun, so give the same command again.", file=sys.stderr
+    )
+    sys.stderr.flush()
+    os._exit(128 + number)
+
 
 if __name__ == "__main__":
+    # Importing JAX takes seconds, and an exception in the midst of it may be lost.
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    from jaxsci.cli import main
+
+    for number, handler in before.items():
+        signal.signal(number, handler)
     sys.exit(main())

@@ -1,13 +1,14 @@
 """The command line: ``python -m jaxsci list | run | resume | inspect | tables``.
 
 It exits with 0; with 1 where a verdict fails, a run diverges or a table is stale; with 2 where what
-was asked for is refused; with 130 where it is interrupted. What a user can mend is one sentence
-without a traceback; a traceback is a bug.
+was asked for is refused; with 130 or 143 where Ctrl-C or SIGTERM interrupted it. What a user can mend
+is one sentence without a traceback; a traceback is a bug.
 """
 
 import argparse
 import functools
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from jaxsci.experiment.record import check_recordable, read_records, write_recor
 from jaxsci.experiment.runner import Outcome, describe, run
 from jaxsci.experiment.table import Table
 from jaxsci.experiment.verdicts import notes
+from solvers._stop import Terminated, stoppable
 
 _say = functools.partial(print, flush=True)
 
@@ -41,6 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command is not _run:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.overrides = rest
+    with stoppable() as stop:
+        try:
+            return _called(options)
+        except (KeyboardInterrupt, Terminated):
+            print(f"jaxsci: interrupted; {_how_to_go_on(options)}.", file=sys.stderr)
+            return stop.status
+
+
+def _called(options: argparse.Namespace) -> int:
     # Importing JAX takes a second, which a mistyped command should not.
     from jaxsci.training import CheckpointError, DivergedError
 
@@ -52,9 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DivergedError as error:
         print(f"jaxsci: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("jaxsci: interrupted; the same command goes on from here.", file=sys.stderr)
-        return 130
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    """What to do after an interruption: never to overwrite what was kept."""
+    folder = options.folder if options.command is _resume else None
+    if options.command is _run and options.name is not None:
+        folder = options.results / options.name / options.preset
+    if folder is None or not [*folder.glob("config.json"), *folder.glob("*/config.json")]:
+        return "nothing had begun, so give the same command again"
+    return f"`python -m jaxsci resume {shlex.quote(str(folder))}` goes on from here"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ._stop import Terminated, stoppable
 from .dataset import PROBLEMS, GenerationError, generate
 
 
@@ -19,18 +20,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--batch", type=int, default=64, help="samples a chunk (64)")
     command.add_argument("--overwrite", action="store_true", help="replace another data set")
     options = parser.parse_args(arguments)
-    try:
-        path = generate(
-            PROBLEMS[options.name](),
-            options.path,
-            count=options.count,
-            seed=options.seed,
-            batch=options.batch,
-            overwrite=options.overwrite,
-        )
-    except (GenerationError, ValueError) as error:
-        print(f"solvers: {error}", file=sys.stderr)
-        return 2
+    with stoppable() as stop:
+        try:
+            path = generate(
+                PROBLEMS[options.name](),
+                options.path,
+                count=options.count,
+                seed=options.seed,
+                batch=options.batch,
+                overwrite=options.overwrite,
+            )
+        except (GenerationError, ValueError, OSError) as error:
+            print(f"solvers: {error}", file=sys.stderr)
+            return 2
+        except (KeyboardInterrupt, Terminated) as error:
+            print(f"solvers: {error}", file=sys.stderr)
+            return stop.status
     print(f"{options.count} samples of {options.name} in {path}")
     return 0
 

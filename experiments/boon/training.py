@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from experiments.boon.config import Study
+from experiments.threads import threads
 from jaxsci.metrics import relative_l2
 from jaxsci.training import ArraySource, fit
 
@@ -24,7 +24,7 @@ def fit_operators(
 ) -> dict[str, Any]:
     """Train every operator on the same batches, two at a time."""
     # Two side by side: a step of this size keeps little more than one core busy.
-    with ThreadPoolExecutor(2) as pool:
+    with threads(2) as pool:
         training = {
             name: pool.submit(_fit_operator, config, name, model, samples, out, key=key)
             for name, model in operators.items()

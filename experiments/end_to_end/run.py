@@ -5,7 +5,6 @@ data (finite volumes) -> train four probabilistic operators -> project -> score 
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxtyping import Array, Float
 
 from experiments.end_to_end.config import PRESETS, EndToEndConfig
 from experiments.end_to_end.data import Samples, generate
+from experiments.threads import threads
 from jaxsci import plots
 from jaxsci.constraints import conservation, project
 from jaxsci.experiment import Experiment, Rows
@@ -83,7 +83,7 @@ def run_seed(config: EndToEndConfig, seed: int, out: Path) -> Rows:
         TRAINED: (Predictor(operator, config.data.grid, projected=True), crps),
     }
     # Two side by side: a step of this size keeps little more than one core busy.
-    with ThreadPoolExecutor(2) as pool:
+    with threads(2) as pool:
         training = {
             name: pool.submit(fit_model, config, name, model, score, train, out, fit_key)
             for name, (model, score) in wanted.items()

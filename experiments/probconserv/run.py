@@ -4,7 +4,6 @@ data -> train ANP and SoftC-ANP -> project -> score against the exact solution -
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -18,6 +17,7 @@ from experiments.probconserv.config import ProbConservConfig
 from experiments.probconserv.data import Episodes
 from experiments.probconserv.evaluate import PLAIN, Case
 from experiments.probconserv.problems import Problem
+from experiments.threads import threads
 from jaxsci import plots
 from jaxsci.constraints import conservation
 from jaxsci.experiment import Experiment, Rows
@@ -34,7 +34,7 @@ def run_seed(config: ProbConservConfig, seed: int, out: Path) -> Rows:
     problem, evaluation = config.data, config.evaluation
     fields = problem.training_fields()
     # Side by side: a step of this size keeps little more than one core busy.
-    with ThreadPoolExecutor() as pool:
+    with threads(2) as pool:
         training = {
             name: pool.submit(train, config, name, fields, out / name.lower(), model_key, fit_key)
             for name in (PLAIN, SOFT)
@@ -42,7 +42,7 @@ def run_seed(config: ProbConservConfig, seed: int, out: Path) -> Rows:
         networks = {name: future.result() for name, future in training.items()}
     rows: dict[str, dict[str, float]] = {}
     # Drawing keeps one core busy at most, so it goes on beside the scoring.
-    with ThreadPoolExecutor(max_workers=1) as drawing:
+    with threads(1) as drawing:
         drawn = []
         for i, parameter in enumerate(problem.tested):
             key = jax.random.fold_in(test_key, i)

@@ -10,6 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +24,14 @@ from jaxsci.training.checkpoints import Checkpoints
 from jaxsci.training.dispatch import Dispatched, make_dispatch
 from jaxsci.training.divergence import DivergedError, diverged
 from jaxsci.training.fingerprint import fingerprint
-from jaxsci.training.progress import Report, report_progress
+from jaxsci.training.progress import Report, interrupted, report_progress
 from jaxsci.training.records import Record, Records
 from jaxsci.training.resume import Run, Saver, refuse_old_records
 from jaxsci.training.sources import Source
 from jaxsci.training.state import TrainState, init_state
 from jaxsci.training.step import LossFn, make_train_step
+from solvers._lock import alone
+from solvers._stop import Stop, asking
 
 # Seconds a dispatch should take at most: short enough for a lively bar and a prompt Ctrl-C.
 _DISPATCH_SECONDS = 1.0
@@ -122,6 +125,10 @@ def fit(
     loss or of a source of generated batches does cannot be compared; where its source has changed, a
     warning says so. A run whose steps are all done is returned as it is, with a warning.
 
+    Ctrl-C and SIGTERM stop the run after the dispatch it is at; the checkpoint of that step is
+    written, and the same call goes on from there. A second one leaves at once. A folder and a metrics
+    file are held against other processes.
+
     Args:
         model: the operator; its inexact arrays are trained.
         loss_fn: ``loss_fn(model, batch, key) -> (loss, metrics)``, the loss a mean over the batch.
@@ -155,6 +162,8 @@ def fit(
         ValueError: for options out of range.
         TypeError: for a source, optimiser or key that is none.
         FileExistsError: for a metrics file without the checkpoints it could be resumed with.
+        BlockingIOError: for a folder or metrics file that another process trains in.
+        KeyboardInterrupt: after Ctrl-C; after SIGTERM, the process exits with 143.
     """
     check_key("fit", key)
     if not isinstance(source, Source):
@@ -180,26 +189,31 @@ def fit(
     best = Best.start(None if validate is None else state.inference_model)
     if checkpoint is None or not Path(checkpoint).exists():
         refuse_old_records(metrics_path)
-    saver = None
-    run = Run(state, best)
-    if checkpoint is not None:
-        decides = {"micro_batches": micro_batches, "ema_decay": ema_decay}
-        decided = fingerprint(source, optimizer, loss_fn, **decides)
-        saver = Saver(Checkpoints(checkpoint, keep=keep), key, decided, on_change == "refuse")
-        run = saver.resume(run, options.steps)
-        if options.steps == int(run.state.step) or options.stops_early(run.best):
-            done = int(run.state.step)
-            warnings.warn(
-                f"fit found a finished run of {done} steps in {checkpoint}; nothing was trained.",
-                stacklevel=3,
-            )
-    records = Records(metrics_path, step=int(run.state.step))
-    capacity = min(options.steps, options.steps_per_dispatch)
-    dispatch = make_dispatch(train_step, run.state, source, key, capacity)
-    with report_progress(
-        options.steps, start=int(run.state.step), enabled=progress, label=label
-    ) as report:
-        run = _train(run, dispatch, source, saver, records, options, report)
+    with ExitStack() as stack:
+        stop = stack.enter_context(asking())
+        saver, run = None, Run(state, best)
+        if checkpoint is not None:
+            Path(checkpoint).mkdir(parents=True, exist_ok=True)
+            lock = Path(checkpoint) / ".lock"
+            stack.enter_context(alone(lock, who="fit", path=checkpoint))
+            decides = {"micro_batches": micro_batches, "ema_decay": ema_decay}
+            decided = fingerprint(source, optimizer, loss_fn, **decides)
+            saver = Saver(Checkpoints(checkpoint, keep=keep), key, decided, on_change == "refuse")
+            run = saver.resume(run, options.steps)
+            if options.steps == int(run.state.step) or options.stops_early(run.best):
+                done = int(run.state.step)
+                warnings.warn(
+                    f"fit found a finished run of {done} steps in {checkpoint}; nothing was trained.",
+                    stacklevel=3,
+                )
+        records = Records(metrics_path, step=int(run.state.step), written=run.written)
+        stack.callback(records.close)
+        capacity = min(options.steps, options.steps_per_dispatch)
+        dispatch = make_dispatch(train_step, run.state, source, key, capacity)
+        report = stack.enter_context(
+            report_progress(options.steps, start=int(run.state.step), enabled=progress, label=label)
+        )
+        run = _train(run, dispatch, source, saver, records, options, report, stop)
     return FitResult(
         state=run.state,
         best_model=run.state.inference_model if validate is None else run.best.model,
@@ -217,9 +231,11 @@ def _train(
     records: Records,
     options: _Options,
     report: Report,
+    stop: Stop,
 ) -> Run:
     step, started, chunk = int(run.state.step), time.monotonic() - run.seconds, 1
-    while step < options.steps and not options.stops_early(run.best):
+    asked = stop.signal is not None
+    while step < options.steps and not options.stops_early(run.best) and not asked:
         began = time.monotonic()
         done = dispatch(run.state, min(chunk, options.until_next(step)))
         run = replace(run, state=done.state, seconds=time.monotonic() - started)
@@ -236,10 +252,13 @@ def _train(
             run, logged = _judge(run, logged, saver, options)
         finally:
             records.extend(logged)
-        ends = options.stops_early(run.best)
+        asked = stop.signal is not None
+        ends = asked or options.stops_early(run.best)
         if saver and (ends or options.due(step, options.checkpoint_every)):
-            saver.save(run)
+            saver.save(replace(run, written=records.written))
         report(step, float(done.metrics["loss"][-1]))
+    if asked:
+        stop.leave(interrupted(step, options.steps, saver and saver.checkpoints.folder))
     return run
 
 

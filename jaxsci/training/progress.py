@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -47,6 +48,16 @@ def report_progress(steps: int, *, start: int, enabled: bool, label: str = "") -
                 console.print(line, highlight=False, soft_wrap=True)
 
         yield report
+
+
+def interrupted(step: int, steps: int, folder: Path | None) -> str:
+    """How far a run was when it was interrupted, and how to go on from its folder of checkpoints."""
+    kept = (
+        "nothing of it is kept; give a folder as checkpoint to go on from where it stopped"
+        if folder is None
+        else f"the same call goes on from the checkpoints in {folder}"
+    )
+    return f"fit was interrupted at step {step} of {steps}; {kept}."
 
 
 class _Describe:

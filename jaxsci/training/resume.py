@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 from jaxtyping import Array
@@ -16,11 +17,12 @@ from jaxsci.training.store import CheckpointError
 
 @dataclass(frozen=True)
 class Run:
-    """What a checkpoint holds: training state, validation so far, seconds spent."""
+    """What a checkpoint holds: training state, validation so far, seconds spent, metrics written."""
 
     state: TrainState
     best: Best
     seconds: float = 0.0
+    written: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Saver:
             "best_value": best.value if math.isfinite(best.value) else None,
             "best_step": best.step,
             "stale": best.stale,
+            "metrics": run.written,
         }
         self.checkpoints.save(int(run.state.step), {"state": run.state, "best": best.model}, record)
 
@@ -87,7 +90,7 @@ class Saver:
             )
         value = math.inf if record["best_value"] is None else record["best_value"]
         best = Best(tree["best"], value, record["best_step"], record["stale"])
-        return Run(tree["state"], best, record["seconds"])
+        return Run(tree["state"], best, record["seconds"], record.get("metrics"))
 
 
 def refuse_old_records(metrics_path: str | Path | None) -> None:

@@ -1,0 +1,93 @@
+"""A run that is asked to stop saves, says how to go on, and ends where an uninterrupted one does."""
+# ruff: noqa: PT012  (signals are sent within the block that they leave)
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from jaxsci.training import ArraySource, Checkpoints, fit
+from solvers._stop import Terminated, stoppable
+
+
+@pytest.fixture
+def run(problem, key, tmp_path):
+    """Train in a folder of `tmp_path`; `act` is called at the validation of step 15."""
+
+    def noisy(model, batch, key):
+        x, y = batch
+        return jnp.mean((jax.vmap(model)(x + jax.random.normal(key, x.shape)) - y) ** 2), {}
+
+    def train(folder, *, act=None, seen=None, checkpoint=True):
+        calls = [] if seen is None else seen
+
+        def validate(model):
+            calls.append(None)
+            if act is not None and len(calls) == 3:
+                act()
+            return {"loss": jnp.sum(model.w**2)}
+
+        return fit(
+            problem.model,
+            noisy,
+            ArraySource(problem.arrays, 8, key=jax.random.key(7)),
+            optax.adam(1e-2),
+            key=key,
+            steps=30,
+            validate=validate,
+            validate_every=5,
+            checkpoint=tmp_path / folder if checkpoint else None,
+            metrics_path=tmp_path / folder / "metrics.jsonl" if checkpoint else None,
+            log_every=3,
+            progress=False,
+        )
+
+    return train
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_saves_and_resumes(run, tmp_path, number, capsys):
+    alone = run("alone")
+    sentence = (
+        rf"^fit was interrupted at step 15 of 30; the same call goes on from .*{tmp_path}/cut\.$"
+    )
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises((KeyboardInterrupt, Terminated), match=sentence) as left:
+        run("cut", act=lambda: os.kill(os.getpid(), number))
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    if number == signal.SIGTERM:
+        assert left.value.code == 143
+        assert capsys.readouterr().err == f"{left.value}\n"
+    # The interval of the checkpoints is 1000.
+    assert Checkpoints(tmp_path / "cut").steps() == [15]
+    resumed = run("cut")
+    chex.assert_trees_all_equal(resumed.state, alone.state)
+    chex.assert_trees_all_equal(resumed.best_model, alone.best_model)
+    kept = [{k: v for k, v in r.items() if k != "wall_time"} for r in resumed.history]
+    assert kept == [{k: v for k, v in r.items() if k != "wall_time"} for r in alone.history]
+
+
+def test_without_checkpoints_it_says_so(run):
+    with pytest.raises(
+        KeyboardInterrupt, match="nothing of it is kept; give a folder as checkpoint"
+    ):
+        run("cut", act=lambda: os.kill(os.getpid(), signal.SIGINT), checkpoint=False)
+
+
+def test_runs_in_threads_stop_too_and_those_that_wait_do_not_start(run, tmp_path):
+    names, seen = ("a", "b", "c"), []
+    with pytest.raises(KeyboardInterrupt), stoppable(), ThreadPoolExecutor(1) as pool:
+        act = lambda: os.kill(os.getpid(), signal.SIGINT)
+        runs = [pool.submit(run, name, act=act, seen=seen) for name in names]
+        for one in runs:
+            one.result()
+    assert all(isinstance(one.exception(), KeyboardInterrupt) for one in runs)
+    # Between the signal and its handler in the main thread, a dispatch or two may go by.
+    assert Checkpoints(tmp_path / "a").steps()[0] >= 15
+    assert "goes on from the checkpoints" in str(runs[0].exception())
+    assert len(seen) < 12
