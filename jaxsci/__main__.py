@@ -27,4 +27,10 @@ if __name__ == "__main__":
 
     for number, handler in before.items():
         signal.signal(number, handler)
-    sys.exit(main())
+    status = main()
+    if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        # What is to be kept is on disk; threads that an exception left may not survive Python's own end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
