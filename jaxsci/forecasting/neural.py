@@ -68,7 +68,7 @@ class NeuralForecaster(Forecaster):
     holdout: int | None = None
     batch_size: int = 32
     forks: int = 32
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     seed: int = 0
     progress: bool = False
