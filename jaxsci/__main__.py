@@ -1,5 +1,6 @@
 """``python -m jaxsci``."""
 
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,10 @@ if __name__ == "__main__":
 
     for number, handler in before.items():
         signal.signal(number, handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without our signs, such as ≤ in Latin-1, shows another one.
+            stream.reconfigure(errors="replace")
     status = main()
     if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         # What is to be kept is on disk; threads that an exception left may not survive Python's own end.

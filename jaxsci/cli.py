@@ -63,6 +63,19 @@ def _called(options: argparse.Namespace) -> int:
     except DivergedError as error:
         print(f"jaxsci: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        # Sentences of our own have no number.
+        raw = (
+            f"expected files and folders that can be read and written, got {error}; choose others."
+        )
+        print(f"jaxsci: {error if error.errno is None else raw}", file=sys.stderr)
+        return 2
+    except (TypeError, ValueError) as error:
+        # What the library refuses of a configuration; an error in any other words is a bug.
+        if not re.search(r"expected .*\bgot\b.*;", str(error), re.DOTALL | re.IGNORECASE):
+            raise
+        print(f"jaxsci: {error}", file=sys.stderr)
+        return 2
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:

@@ -48,10 +48,11 @@ def check_config(config: Any, *, where: str) -> None:
             f"field of that name; rename it."
         )
     seeds = getattr(config, "seeds", ())
-    whole = all(isinstance(seed, int) and seed >= 0 for seed in seeds)
+    # Larger ones begin again in single precision: seed 2**32 draws what seed 0 does.
+    whole = all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in seeds)
     if not seeds or not whole or len(set(seeds)) != len(seeds):
         raise ExperimentError(
-            f"Expected {where} to have a field seeds of distinct integers >= 0, got {seeds!r}; "
+            f"Expected {where} to have a field seeds of distinct integers >= 0 and below 2**32, got {seeds!r}; "
             f"give at least one."
         )
 

@@ -94,7 +94,9 @@ def inspect(run: RunFolder) -> Iterator[str]:
         )
         yield f"\nSeed {seed}, environment\n{_indented(environment)}"
         for metrics in sorted(folder.rglob("*.jsonl")):
-            lines = metrics.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]
+            lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines()[
+                -_LAST_LINES:
+            ]
             yield f"\nSeed {seed}, last lines of {metrics.relative_to(folder)}"
             yield from (f"  {line}" for line in lines)
         if (folder / "summary.json").exists():

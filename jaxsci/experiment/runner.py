@@ -9,6 +9,7 @@ that holds another configuration is refused before anything runs.
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from jaxsci.experiment.experiment import Experiment, Rows
 from jaxsci.experiment.jsonfile import encode, read_json, write_json, write_text
 from jaxsci.experiment.table import Table, estimates, estimates_table, plural
 from jaxsci.experiment.verdicts import Verdict, judge, notes, verdicts_table
+from solvers._lock import alone
 
 _REMEDY = "delete that seed's folder, or run again with --overwrite"
 
@@ -85,15 +87,19 @@ def run(
         _check_ours(path)
         if not overwrite:
             _check_same(path, to_json(config))
-    for path in folders:
-        if overwrite and path.exists():
-            shutil.rmtree(path)
-    # While seeds are running there is no table, rather than one of an earlier run.
-    (folder / "table.md").unlink(missing_ok=True)
-    rows = {
-        seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
-        for seed in config.seeds
-    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        for path in folders:
+            stack.enter_context(alone(folder / f".{path.name}.lock", who="run", path=path))
+        for path in folders:
+            if overwrite and path.exists():
+                shutil.rmtree(path)
+        # While seeds are running there is no table, rather than one of an earlier run.
+        (folder / "table.md").unlink(missing_ok=True)
+        rows = {
+            seed: _run_seed(experiment, preset, config, seed, folder / str(seed), report)
+            for seed in config.seeds
+        }
     if overridden(standard, config):
         # Of other settings than the preset's, such as fewer forecasters, not every claim can be judged.
         claims = tuple(replace(claim, optional=True) for claim in claims)
@@ -197,14 +203,30 @@ def _checked(experiment: Experiment[Any], rows: Rows) -> Rows:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """What ``config.json`` of a seed's folder says: experiment, preset, seed, seeds, config."""
-    keys = ("experiment", "preset", "seed", "seeds", "config")
-    return read_json(folder / "config.json", keys=keys, remedy=_REMEDY)
+    kinds = {"experiment": str, "preset": str, "seed": int, "seeds": list, "config": dict}
+    found = read_json(folder / "config.json", keys=kinds, remedy=_REMEDY)
+    for key, kind in kinds.items():
+        if not isinstance(found[key], kind):
+            raise ExperimentError(
+                f"Expected {key} in {folder / 'config.json'} to be of type {kind.__name__}, got "
+                f"{found[key]!r}; {_REMEDY}."
+            )
+    return found
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """What ``summary.json`` of a finished seed says: rows, wall_time_s, resumed."""
     keys = ("rows", "wall_time_s", "resumed")
-    return read_json(folder / "summary.json", keys=keys, remedy=_REMEDY)
+    summary = read_json(folder / "summary.json", keys=keys, remedy=_REMEDY)
+    rows = summary["rows"]
+    whole = isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values())
+    values = [x for row in rows.values() for x in row.values()] if whole else [None]
+    if not all(isinstance(x, int | float) for x in (*values, summary["wall_time_s"])):
+        raise ExperimentError(
+            f"Expected {folder / 'summary.json'} to hold rows of numbers and a wall time, got others; "
+            f"{_REMEDY}."
+        )
+    return summary
 
 
 def _check_ours(folder: Path) -> None:

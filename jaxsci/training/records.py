@@ -49,8 +49,11 @@ class Records:
             found = _read(self.path) if self.path.exists() else []
             self.history = [record for record in found if record["step"] <= step]
             scratch = self.path.with_name(self.path.name + ".tmp")
-            scratch.write_text(self._count(self.history), encoding="utf-8")
-            os.replace(scratch, self.path)
+            try:
+                scratch.write_text(self._count(self.history), encoding="utf-8")
+                os.replace(scratch, self.path)
+            finally:
+                scratch.unlink(missing_ok=True)
             self._held = held.pop_all()
         if written is not None and written != self.written:
             warnings.warn(

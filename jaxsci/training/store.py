@@ -88,10 +88,34 @@ def write_tree(
     )
     for left_over in (scratch, old):
         shutil.rmtree(left_over, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-        arrays = _numbered([_raw(leaf) for leaf in _leaves(tree)])
-        checkpointer.save(scratch / _ARRAYS, args=ocp.args.StandardSave(arrays))  # pyright: ignore[reportCallIssue]
+    try:
+        _write(scratch, tree, record)
+        if overwrite and folder.exists():
+            folder.rename(old)
+        scratch.rename(folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(scratch: Path, tree: PyTree, record: dict[str, Any]) -> None:
+    arrays = _numbered([_raw(leaf) for leaf in _leaves(tree)])
+    try:
+        scratch.mkdir(parents=True)
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            checkpointer.save(scratch / _ARRAYS, args=ocp.args.StandardSave(arrays))  # pyright: ignore[reportCallIssue]
+        _write_manifest(scratch, tree, record)
+    except Exception as error:
+        # What orbax and its threads say of a full disk is a hundred lines; the first is the reason.
+        reason = (str(error).splitlines() or [repr(error)])[0][:300]
+        raise OSError(
+            f"A checkpoint expected room and permission to be written as {scratch.with_suffix('')}, got "
+            f"{type(error).__name__} ({reason}); free some space or open files, or choose another folder."
+        ) from None
+
+
+def _write_manifest(scratch: Path, tree: PyTree, record: dict[str, Any]) -> None:
     content = {
         "format": _FORMAT,
         "leaves": _describe(tree),
@@ -103,10 +127,6 @@ def write_tree(
         json.dump({"checksum": checksum(content), "content": content}, file)
         file.flush()
         os.fsync(file.fileno())
-    if overwrite and folder.exists():
-        folder.rename(old)
-    scratch.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_tree(folder: Path, like: PyTree, *, remedy: str) -> tuple[PyTree, dict[str, Any]]:

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import zarr
 
+from .._lock import alone
+from .._stop import Stop, asking
 from .checksums import write_record
 from .problem import Problem
 from .progress import PROGRESS, GenerationError, resume
@@ -57,7 +59,15 @@ def generate(
             "least one sample."
         )
     path = Path(path)
-    batch = min(batch, count)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.absolute().with_name(f".{path.absolute().name}.lock")
+    with alone(lock, who="generate", path=path), asking() as stop:
+        return _generate(problem, path, count, seed, min(batch, count), overwrite, stop)
+
+
+def _generate(
+    problem: Problem, path: Path, count: int, seed: int, batch: int, overwrite: bool, stop: Stop
+) -> Path:
     recipe = _recipe(problem, count, seed, batch)
     progress = resume(path, recipe, overwrite=overwrite)
     if progress is None:
@@ -66,13 +76,18 @@ def generate(
     key = jax.random.key(seed)
     solve = jax.jit(jax.vmap(lambda i: problem.sample(jax.random.fold_in(key, i))))
     for number in progress.missing:
-        start, stop = number * batch, min((number + 1) * batch, count)
+        if stop.signal is not None:
+            stop.leave(
+                f"generate was interrupted before batch {number + 1} of {-(-count // batch)}; the same "
+                f"call, without overwrite, goes on from what is in {path}."
+            )
+        start, end = number * batch, min((number + 1) * batch, count)
         # The last batch is padded, so that one program serves all.
         index = jnp.minimum(jnp.arange(start, start + batch), count - 1)
         samples = jax.device_get(solve(index))
-        _check(problem, samples, start, stop)
+        _check(problem, samples, start, end)
         for name, array in arrays.items():
-            array[start:stop] = samples[name][: stop - start]
+            array[start:end] = samples[name][: end - start]
         progress.finish(number)
     write_record(path, error=GenerationError, remedy=_UNREADABLE)
     (path / PROGRESS).unlink()

@@ -1,6 +1,7 @@
 """The command line, on a toy experiment that an installed package declares."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -8,6 +9,7 @@ from importlib import metadata
 import pytest
 
 from jaxsci.cli import main
+from solvers._lock import alone
 
 TOY = '''
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ def run_seed(config, seed, out):
     if config.rate == 7 and seed == 1 and not (out / "again").exists():
         (out / "again").write_text("")
         raise KeyboardInterrupt
+    if config.rate == 8:
+        raise ValueError("FNO expected width >= 1, got 0; give one of at least 1.")
     if config.rate == 9:
         raise ZeroDivisionError("a bug")
     return {"FNO": {"error": config.rate}, "mean": {"error": 1.0 / config.model.width}}
@@ -161,7 +165,7 @@ def test_help_shows_the_fields_with_the_values_of_the_preset(call):
         (("run", "toy", "--model.widht", "3"), "got 'model.widht'; did you mean 'model.width'?"),
         (("run", "toy", "--width=3"), "out of model.bias, model.width, rate, seeds, got 'width'"),
         (("run", "toy", "--record", "--rate", "3"), "for the record, got rate=3.0; run it without"),
-        (("run", "toy", "--seeds", "1", "1"), "distinct integers >= 0, got (1, 1)"),
+        (("run", "toy", "--seeds", "1", "1"), "distinct integers >= 0 and below 2**32, got (1, 1)"),
         (("resume", "nowhere"), "without any config.json; name the folder of a run."),
         (("inspect", "nowhere"), "without any config.json; name the folder of a run."),
         (("tables", "nowhere.md"), "Expected nowhere.md to be a Markdown file, got none"),
@@ -294,3 +298,57 @@ def test_as_a_module():
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "got 'no such experiment'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--seeds", "12345678901234567890"), "distinct integers >= 0 and below 2\\*\\*32"),
+        (("--results", "x" * 300), "File name too long"),
+        (("--results", "file/below"), "Not a directory"),
+        (("--rate", "8"), "FNO expected width >= 1, got 0; give one"),
+    ],
+)
+def test_what_cannot_be_run_is_one_sentence(call, folder, words, message):
+    (folder / "file").write_text("")
+    status, _, err = call("run", "toy", *words)
+    assert status == 2
+    assert re.fullmatch(rf"jaxsci: .*{message}.*\n", err)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "env.json", "config.json"])
+@pytest.mark.parametrize(
+    "text", [None, "", "[" * 100_000, '{"rows": 3, "wall_time_s": "x", "resumed": 1}']
+)
+def test_inspect_names_damaged_files(call, folder, name, text):
+    call("run", "toy", "--preset", "smoke")
+    path = folder / "results/toy/smoke/0" / name
+    path.unlink() if text is None else path.write_text(text)
+    status, _, err = call("inspect", "results/toy/smoke")
+    if name == "summary.json" and text is None:
+        assert status == 0
+    else:
+        assert status == 2
+        assert err.startswith("jaxsci: Expected")
+        assert err.count("\n") == 1
+
+
+def test_two_processes_do_not_share_a_seed(call, folder):
+    (folder / "results/toy/smoke").mkdir(parents=True)
+    lock = folder / "results/toy/smoke/.0.lock"
+    with alone(lock, who="another", path="it"):
+        status, _, err = call("run", "toy", "--preset", "smoke")
+    assert status == 2
+    assert err == (
+        "jaxsci: run expected results/toy/smoke/0 for itself, got one that another process or thread is "
+        "writing; wait for its end, or choose another path.\n"
+    )
+    assert call("run", "toy", "--preset", "smoke")[0] == 0
+    assert not lock.exists()
+
+
+def test_an_interrupted_run_with_overwrite_is_not_to_be_overwritten(call):
+    _, _, err = call("run", "toy", "--rate", "7", "--overwrite")
+    assert (
+        err == "jaxsci: interrupted; `python -m jaxsci resume results/toy/cpu` goes on from here.\n"
+    )

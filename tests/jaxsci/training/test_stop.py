@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from jaxsci.training import ArraySource, Checkpoints, fit
+from solvers._lock import alone
 from solvers._stop import Terminated, stoppable
 
 
@@ -91,3 +92,42 @@ def test_runs_in_threads_stop_too_and_those_that_wait_do_not_start(run, tmp_path
     assert Checkpoints(tmp_path / "a").steps()[0] >= 15
     assert "goes on from the checkpoints" in str(runs[0].exception())
     assert len(seen) < 12
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "deleted", "changed"])
+def test_metrics_that_were_lost_are_missed(run, tmp_path, damage):
+    with pytest.raises(KeyboardInterrupt):
+        run("cut", act=lambda: os.kill(os.getpid(), signal.SIGINT))
+    path = tmp_path / "cut" / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    changed = [lines[0].replace('"loss": ', '"loss": 1'), *lines[1:]]
+    kept = {"truncated": lines[:2], "empty": [], "deleted": [], "changed": changed}[damage]
+    path.unlink() if damage == "deleted" else path.write_text("".join(kept))
+    sentence = rf"hold the {len(lines)} records that were logged until step 15, got {len(kept)}"
+    with pytest.warns(UserWarning, match=sentence):
+        run("cut")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"step": 3}\n{"step": 3}\n', "to increase, got 3 after 3"),
+        (b"\xff\n", "object with a step"),
+    ],
+)
+def test_metrics_that_cannot_be_are_refused(run, tmp_path, data, message):
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "metrics.jsonl").write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        run("cut")
+
+
+def test_two_runs_do_not_share_a_folder(run, tmp_path):
+    (tmp_path / "cut").mkdir()
+    with (
+        alone(tmp_path / "cut" / ".lock", who="another", path="it"),
+        pytest.raises(
+            BlockingIOError, match=r"^fit expected .*cut for itself, got one that another"
+        ),
+    ):
+        run("cut")

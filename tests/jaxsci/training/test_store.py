@@ -1,3 +1,4 @@
+import resource
 from functools import partial
 
 import jax
@@ -150,3 +151,20 @@ def test_every_damaged_file_is_found(tmp_path, damage):
             load_model(folder, jnp.zeros((64, 64)))
         file.write_bytes(whole)
     load_model(folder, jnp.zeros((64, 64)))
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, key):
+    tree = {"w": jax.random.normal(key, (50_000,))}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"^A checkpoint expected room .*; free some space"
+        ) as full:
+            save_model(tmp_path / "model", tree)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert str(full.value).count("\n") == 0
+    # The exceptions of other libraries, a hundred lines, are not printed with it.
+    assert full.value.__suppress_context__
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 import importlib
 import json
+import os
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +69,23 @@ def test_what_was_interrupted_goes_on_and_equals_a_run_left_alone(tmp_path, monk
     xr.testing.assert_identical(read(tmp_path / "cut.zarr"), whole)
     generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
     assert len(calls) == 5
+
+
+def test_asked_to_stop_it_ends_the_batch_and_says_how_to_go_on(tmp_path, monkeypatch):
+    real = module._check
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        real(*arguments)
+
+    monkeypatch.setattr(module, "_check", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"before batch 2 of 4; the same call, .* goes on"):
+        generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
+    monkeypatch.setattr(module, "_check", real)
+    xr.testing.assert_identical(
+        read(generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)),
+        read(generate(problem(), tmp_path / "whole.zarr", count=10, batch=3)),
+    )
 
 
 @pytest.fixture
