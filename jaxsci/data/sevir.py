@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Real
 
 from ._extras import extra
 from ._links import UNREADABLE, inside, member
@@ -249,7 +250,7 @@ class SEVIR:
                 )
 
 
-def lightning_frames(points: np.ndarray) -> np.ndarray:
+def lightning_frames(points: Real[np.ndarray, "flashes 5"]) -> np.ndarray:
     """Flashes of one event counted in 48 × 48 pixels and 49 intervals of five minutes.
 
     Args:

@@ -50,8 +50,8 @@ class Windows:
         select: numbers of the events to use, as from `split_by_group`; all by default.
 
     Raises:
-        DatasetError: an event with fewer frames than a window, or numbers of events that do not exist or
-            repeat themselves.
+        DatasetError: what are no events, an event with fewer frames than a window, or numbers of events
+            that do not exist or repeat themselves.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class Windows:
         stride: int | None = None,
         select: Sequence[int] | np.ndarray | None = None,
     ):
+        if not isinstance(events, Events):
+            raise DatasetError(
+                f"Windows expected events, with frames and read, got {type(events).__name__}; pass a data set "
+                "such as SEVIR, or ArrayEvents(frames)."
+            )
         self.events = events
         self.inputs = whole("Windows", "inputs", inputs)
         self.targets = whole("Windows", "targets", targets)
