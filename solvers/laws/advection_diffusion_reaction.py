@@ -32,8 +32,8 @@ class Fisher(eqx.Module):
 class AdvectionDiffusionReaction(AbstractLaw):
     """u_t + a·∇u = D Δu + r(u), for one or more species that a flow carries and that react.
 
-    The reaction is a source and explicit like the rest: where it is faster than the flow, bound the
-    step by it (``cfl`` or ``steps``), or use `Implicit`.
+    The reaction is a source and explicit like the rest: where it is faster than the flow, steps follow
+    its Jacobian; where that makes them too short, use `Implicit`.
 
     Args:
         velocity: a, a scalar (the same along every axis) or one entry an axis.
