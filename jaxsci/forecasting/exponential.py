@@ -21,8 +21,10 @@ import numpy as np
 from ..data._extras import extra
 from .naive import LocalForecaster, filled, repeated
 
-# Fewer values do not determine the parameters: statsforecast refuses them, or has no variance.
-_LEAST_ETS, _LEAST_THETA = 7, 5
+# Of fewer values, intervals of 80 % hold less than 70 %: parameters are fitted to most of what there is.
+_LEAST_ETS, _LEAST_THETA = 7, 15
+# A forecast this many ranges of the history away from it is a fit gone wrong.
+_FAR = 10.0
 _LONGEST = 24
 
 
@@ -46,23 +48,34 @@ class ETS(LocalForecaster):
                 "SeasonalNaive or a model that learns from all series."
             )
 
-    def _local(self, y, observed):
+    @property
+    def scaled(self) -> bool:  # noqa: D102
+        return True
+
+    def _local(self, y, observed, borrowed):
         season = self.seasons[0]
         y = filled(y, observed, season)
+        naive = repeated(y, observed, 1, self.horizon, self.quantiles, borrowed)
         if len(y) < _LEAST_ETS or np.ptp(y) == 0:
-            return repeated(y, observed, 1, self.horizon, self.quantiles)
-        model = _models("ETS").AutoETS(season_length=season, model="ZZZ")
-        with _undisturbed():
-            made = model.forecast(y=y, h=self.horizon, level=_central(self.quantiles))
-        values = [made[f"{'lo' if q < 0.5 else 'hi'}-{_level(q)}"] for q in self.quantiles]
-        return _finite("ETS", np.stack(values, -1))
+            return naive, None
+        library = _models("ETS")
+        for model, note in (
+            (library.AutoETS(season_length=season, model="ZZZ"), None),
+            (library.AutoETS(season_length=1, model="AAN", damped=True), _DAMPED),
+        ):
+            with _undisturbed():
+                made = model.forecast(y=y, h=self.horizon, level=_central(self.quantiles))
+            values = [made[f"{'lo' if q < 0.5 else 'hi'}-{_level(q)}"] for q in self.quantiles]
+            if _is_near(values := np.stack(values, -1), y):
+                return values, note
+        return naive, _REPEATED
 
 
 @dataclass(kw_only=True, eq=False)
 class Theta(LocalForecaster):
     """The dynamic optimised theta model (extra `forecast`).
 
-    Gaps are filled with the value of a season before. A series of fewer than 5 dates, or one that never
+    Gaps are filled with the value of a season before. A series of fewer than 15 dates, or one that never
     changed, is forecast by its last value, as `SeasonalNaive` does with season=1. Of several seasons, it uses
     the shortest.
 
@@ -73,11 +86,16 @@ class Theta(LocalForecaster):
     the forecast; what is taken from the simulation is the width of each central interval.
     """
 
-    def _local(self, y, observed):
+    @property
+    def scaled(self) -> bool:  # noqa: D102
+        return True
+
+    def _local(self, y, observed, borrowed):
         season = self.seasons[0]
         y = filled(y, observed, season)
+        naive = repeated(y, observed, 1, self.horizon, self.quantiles, borrowed)
         if len(y) < _LEAST_THETA or np.ptp(y) == 0:
-            return repeated(y, observed, 1, self.horizon, self.quantiles)
+            return naive, None
         model = _models("Theta").DynamicOptimizedTheta(season_length=season)
         with _undisturbed():
             fitted = model.fit(y).model_
@@ -92,7 +110,8 @@ class Theta(LocalForecaster):
             made = model.predict(h=self.horizon, level=_central(self.quantiles))
         width = [made[f"hi-{_level(q)}"] - made[f"lo-{_level(q)}"] for q in self.quantiles]
         sides = np.sign(np.asarray(self.quantiles) - 0.5) / 2
-        return _finite("Theta", made["mean"][:, None] + sides * np.stack(width, -1))
+        values = made["mean"][:, None] + sides * np.stack(width, -1)
+        return (values, None) if _is_near(values, y) else (naive, _REPEATED)
 
 
 def _models(who: str) -> Any:
@@ -121,10 +140,11 @@ def _undisturbed():
         np.random.set_state(state)  # noqa: NPY002
 
 
-def _finite(who: str, values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"{who} expected a finite forecast from statsforecast, got one that is not; rescale the series, or "
-            "use SeasonalNaive."
-        )
-    return values
+_DAMPED = "a forecast that ran away, and took a damped trend without a season in its place,"
+_REPEATED = "a forecast that ran away, and took the last value in its place,"
+
+
+def _is_near(values: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a forecast is finite and within some ranges of the history, more for one that goes further."""
+    far = _FAR * np.ptp(y) * max(1.0, len(values) / len(y))
+    return bool(np.all((values >= y.min() - far) & (values <= y.max() + far)))

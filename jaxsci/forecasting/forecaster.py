@@ -292,15 +292,7 @@ class Forecaster(Saved):
     def _last(self, panel: Panel) -> ForecastGrid:
         """Forecasts after the last known target, of every series."""
         self._check_targets(panel)
-        grid = self.forecast(panel, np.array([panel.length - 1]))
-        if not grid.made.all():
-            name = panel.ids[int(grid.made[:, 0].argmin())]
-            raise ValueError(
-                f"{type(self).__name__} expected at least one known target in every series, got none in "
-                f"{name!r}; forecast new series with a model that learns from the others, such as MQCNN, or "
-                "leave them out."
-            )
-        return grid
+        return self.forecast(panel, np.array([panel.length - 1]))
 
     def _predict_store(self, store: SeriesStore, future: Any) -> pd.DataFrame:
         if future is not None:

@@ -47,7 +47,8 @@ class Intermittent(LocalForecaster):
         super().__post_init__()
         _check_share(type(self).__name__, "smoothing", self.smoothing)
 
-    def _local(self, y, observed):
+    def _local(self, y, observed, borrowed):
+        del borrowed
         y = y[observed]
         if (y < 0).any():
             raise ValueError(
@@ -56,7 +57,7 @@ class Intermittent(LocalForecaster):
             )
         demand = y > 0
         if not demand.any():
-            return np.zeros((self.horizon, len(self.quantiles)))
+            return np.zeros((self.horizon, len(self.quantiles))), None
         often, sizes = self._often(demand), y[demand]
         order = np.argsort(sizes)
         below = np.cumsum(smoothing_weights(len(sizes), self.smoothing)[order])
@@ -64,7 +65,7 @@ class Intermittent(LocalForecaster):
         # Within round-off of the total, the largest size.
         index = np.searchsorted(below, share * (1 - 1e-12))
         values = np.where(share > 0, sizes[order][np.minimum(index, len(sizes) - 1)], 0.0)
-        return np.tile(values, (self.horizon, 1))
+        return np.tile(values, (self.horizon, 1)), None
 
     @abc.abstractmethod
     def _often(self, demand: np.ndarray) -> float:
