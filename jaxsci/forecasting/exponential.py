@@ -22,7 +22,7 @@ from ..data._extras import extra
 from .naive import LocalForecaster, filled, repeated
 
 # Of fewer values, intervals of 80 % hold less than 70 %: parameters are fitted to most of what there is.
-_LEAST_ETS, _LEAST_THETA = 7, 15
+_LEAST_ETS, _LEAST_DAMPED, _LEAST_THETA = 7, 12, 15
 # A forecast this many ranges of the history away from it is a fit gone wrong.
 _FAR = 10.0
 _LONGEST = 24
@@ -59,10 +59,10 @@ class ETS(LocalForecaster):
         if len(y) < _LEAST_ETS or np.ptp(y) == 0:
             return naive, None
         library = _models("ETS")
-        for model, note in (
-            (library.AutoETS(season_length=season, model="ZZZ"), None),
-            (library.AutoETS(season_length=1, model="AAN", damped=True), _DAMPED),
-        ):
+        tried = [(library.AutoETS(season_length=season, model="ZZZ"), None)]
+        if len(y) >= _LEAST_DAMPED:
+            tried.append((library.AutoETS(season_length=1, model="AAN", damped=True), _DAMPED))
+        for model, note in tried:
             with _undisturbed():
                 made = model.forecast(y=y, h=self.horizon, level=_central(self.quantiles))
             values = [made[f"{'lo' if q < 0.5 else 'hi'}-{_level(q)}"] for q in self.quantiles]

@@ -10,7 +10,7 @@ missing make no errors: a change over g dates counts for the drift as (y_t − y
 
 Of fewer than 30 errors σ is not known well: quantiles are then those of Student's t with as many degrees of
 freedom as there are errors, less one where b was fitted to them. Where there are none, σ is borrowed: the
-median step of all series in units of their size, times the size of this one; without any, it is not known.
+step of all series in units of their size, times the size of this one; without any, it is not known.
 
 Reference: Hyndman, Athanasopoulos, Forecasting: principles and practice, 3rd edition, 2021, sections 5.2 and
     5.5.
@@ -67,7 +67,7 @@ class LocalForecaster(Forecaster):
                     notes.setdefault(note, []).append(panel.ids[i])
         for note, names in notes.items():
             warnings.warn(
-                f"{type(self).__name__} found {note} in {len(names)} series, such as {names[0]!r}.",
+                f"{type(self).__name__} found {note} in {len(names)} series, such as '{names[0]}'.",
                 stacklevel=2,
             )
         return values
@@ -119,7 +119,7 @@ class Drift(LocalForecaster):
         h = len(y) - 1 - known[-1] + np.arange(1, self.horizon + 1)
         mean = y[known[-1]] + h * drift
         width = spread * np.sqrt(h * (1 + h / steps))
-        return gaussian(mean, width, self.quantiles, max(free, 1)), None
+        return gaussian(mean, width, self.quantiles, free if free > 0 else _MANY), None
 
 
 def repeated(
@@ -158,7 +158,7 @@ def repeated(
 
 
 def borrowed_spreads(histories: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """For each series, the median spread of a step of all series, in units of their size, times its own.
+    """For each series, the spread of a step of all series, in units of their size, times its own.
 
     Args:
         histories: targets of each series, and where they are known.
@@ -173,7 +173,7 @@ def borrowed_spreads(histories: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.n
     # A series of zeros has the size of a typical one.
     typical = np.nanmedian(sizes) if np.isfinite(sizes).any() else np.nan
     sizes = np.where(sizes > 0, sizes, typical)
-    return sizes * (np.median(shares) if shares else np.nan)
+    return sizes * (np.sqrt(np.mean(np.square(shares))) if shares else np.nan)
 
 
 def filled(y: np.ndarray, observed: np.ndarray, season: int) -> np.ndarray:

@@ -40,8 +40,8 @@ def test_coverage_is_what_was_asked_for():
 class Fixed(Drift):
     """Quantiles that do not look at the series."""
 
-    def _local(self, y, observed):
-        return np.array([[-1.0, 1.0]])
+    def _local(self, y, observed, borrowed):
+        return np.array([[-1.0, 1.0]]), None
 
 
 def test_few_scores_suffice():

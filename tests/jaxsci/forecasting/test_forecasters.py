@@ -196,11 +196,17 @@ def test_new_series_are_forecast_from_what_is_known_of_them(kind, frame, fitted)
     assert np.isfinite(mine[["0.1", "0.5", "0.9"]].to_numpy()).all()
 
 
-def test_local_forecasters_refuse_series_without_history(frame):
+def test_a_series_without_history_has_no_local_forecast_and_is_named(frame):
+    """The others have theirs: one such series does not stop them."""
     new = pd.DataFrame({"unique_id": "new", "ds": pd.to_datetime(["2021-03-01"]), "y": [np.nan]})
     both = pd.concat([frame, new], ignore_index=True)
-    with pytest.raises(ValueError, match="known target in every series, got none in 'new'"):
-        make(SeasonalNaive).fit(both).predict(both)
+    with pytest.warns(
+        UserWarning, match="SeasonalNaive found no known target in 1 series, such as 'new'"
+    ):
+        made = make(SeasonalNaive).fit(both).predict(both)
+    mine = made.unique_id == "new"
+    assert made[mine]["0.5"].isna().all()
+    assert made[~mine]["0.5"].notna().all()
 
 
 def test_a_series_that_had_not_begun_has_no_local_forecast_then(frame):
