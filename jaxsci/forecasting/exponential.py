@@ -59,7 +59,9 @@ class ETS(LocalForecaster):
         if len(y) < _LEAST_ETS or np.ptp(y) == 0:
             return naive, None
         library = _models("ETS")
-        tried = [(library.AutoETS(season_length=season, model="ZZZ"), None)]
+        tried: list[tuple[Any, str | None]] = [
+            (library.AutoETS(season_length=season, model="ZZZ"), None)
+        ]
         if len(y) >= _LEAST_DAMPED:
             tried.append((library.AutoETS(season_length=1, model="AAN", damped=True), _DAMPED))
         for model, note in tried:
