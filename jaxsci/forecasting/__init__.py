@@ -17,6 +17,8 @@ from .forecaster import Forecaster as Forecaster
 from .forest import QuantileForest as QuantileForest
 from .forking import AlignedSource as AlignedSource
 from .forking import ForkSource as ForkSource
+from .future_rows import aggregate_frame as aggregate_frame
+from .future_rows import future_rows as future_rows
 from .grid import ForecastGrid as ForecastGrid
 from .heads import FreeQuantiles as FreeQuantiles
 from .heads import IncrementalQuantiles as IncrementalQuantiles

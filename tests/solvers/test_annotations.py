@@ -79,12 +79,12 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), FITS, ids=str)
+@pytest.mark.parametrize(("annotation", "value"), FITS)
 def test_what_fits(annotation, value):
     assert misfit(annotation, value, {}, strict=True) is None
 
 
-@pytest.mark.parametrize(("annotation", "value", "expected"), MISFITS, ids=str)
+@pytest.mark.parametrize(("annotation", "value", "expected"), MISFITS)
 def test_what_does_not_fit_is_told(annotation, value, expected):
     found = misfit(annotation, value, {}, strict=True)
     assert found is not None

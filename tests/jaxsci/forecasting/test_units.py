@@ -10,7 +10,6 @@ import jaxsci.forecasting as forecasting
 from jaxsci.forecasting import (
     ETS,
     SBA,
-    SQRF,
     TSB,
     Croston,
     Drift,
@@ -21,9 +20,8 @@ from jaxsci.forecasting import (
 
 LEVELS = (0.1, 0.5, 0.9)
 CLASSICAL = (Croston, Drift, ETS, SBA, SeasonalNaive, TSB, Theta)
-NETWORKS = ("MLP", "MQCNN", "MQRNN", "MQTransformer")
-# A network takes a second to build: its scaling is one for all of them, so one stands for all here.
-LEARNING = {SQRF: {}, forecasting.MLP: {"steps": 3, "width": 4, "window": 8}}
+# Those that learn are in `learning/test_units.py`, and those around others have their units.
+LEARNING = {"MLP", "MQCNN", "MQRNN", "MQTransformer", "SQRF"}
 SHIFTED = (Drift, SeasonalNaive)
 
 
@@ -51,10 +49,7 @@ def test_every_forecaster_is_here():
         for name, kind in vars(forecasting).items()
         if inspect.isclass(kind) and issubclass(kind, Forecaster) and not inspect.isabstract(kind)
     }
-    assert public - {k.__name__ for k in (*CLASSICAL, *LEARNING)} - set(NETWORKS) == {
-        "Coherent",
-        "Conformal",
-    }
+    assert public - {kind.__name__ for kind in CLASSICAL} - LEARNING == {"Coherent", "Conformal"}
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-3, 1e12])
@@ -63,16 +58,6 @@ def test_another_unit_is_another_factor(kind, unit, history):
     want = predict(kind, history)
     # Dividing by the size of a series takes the last digit, from which an optimiser may go another way.
     np.testing.assert_allclose(predict(kind, unit * history) / unit, want, rtol=1e-6)
-
-
-@pytest.mark.parametrize("unit", [1e-9, 1e9])
-@pytest.mark.parametrize("kind", LEARNING)
-def test_another_unit_is_another_factor_for_those_that_learn(kind, unit, history):
-    want = predict(kind, history, **LEARNING[kind])
-    # Single precision, over a few steps of training.
-    np.testing.assert_allclose(
-        predict(kind, unit * history, **LEARNING[kind]) / unit, want, rtol=1e-3
-    )
 
 
 @pytest.mark.parametrize("kind", SHIFTED)
@@ -111,3 +96,15 @@ def test_one_observation_borrows_the_spread_of_others_or_has_none(kind, history)
         alone = predict(kind, one[:, -1:], horizon=1)
     assert alone[0, 1] == 20.0
     assert np.isnan(alone[0, [0, 2]]).all()
+
+
+@pytest.mark.parametrize("kind", CLASSICAL)
+def test_any_level_is_asked_for_without_fitting_again(kind, history):
+    table = pd.DataFrame({"unique_id": 0, "ds": np.arange(40), "y": history[0]})
+    model = kind(horizon=2, quantiles=LEVELS).fit(table)
+    made = model.at((0.1, 0.31, 0.9)).predict(table)
+    np.testing.assert_allclose(
+        made[["0.1", "0.9"]], model.predict(table)[["0.1", "0.9"]], rtol=1e-9
+    )
+    assert (made["0.1"] <= made["0.31"]).all()
+    assert (made["0.31"] <= made["0.9"]).all()
