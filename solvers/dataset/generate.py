@@ -51,12 +51,19 @@ def generate(
     Raises:
         GenerationError: when the folder holds something else, or a damaged data set, or a solve fails;
             the message names the sample.
-        ValueError: for counts below one.
+        ValueError: for counts below one, or a seed that single precision does not tell from others.
+        BlockingIOError: for a folder that another process writes.
+        KeyboardInterrupt: after Ctrl-C; after SIGTERM, the process exits with 143.
     """
     if min(count, batch) < 1:
         raise ValueError(
             f"generate expected count and batch of at least 1, got {count} and {batch}; ask for at "
             "least one sample."
+        )
+    if not 0 <= seed < 2**32:
+        raise ValueError(
+            f"generate expected a seed >= 0 and below 2**32, got {seed}; give another one: those repeat "
+            "what smaller seeds draw."
         )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import xarray as xr
 from jaxsci.data import read_zarr
 from solvers import GenerationError, generate
 from solvers.__main__ import main
+from solvers._lock import alone
 from solvers.dataset import PROBLEMS, Problem, Variable
 
 module = importlib.import_module("solvers.dataset.generate")
@@ -69,6 +70,20 @@ def test_what_was_interrupted_goes_on_and_equals_a_run_left_alone(tmp_path, monk
     xr.testing.assert_identical(read(tmp_path / "cut.zarr"), whole)
     generate(problem(), tmp_path / "cut.zarr", count=10, batch=3)
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 12345678901234567890])
+def test_seeds_that_repeat_others_are_refused(tmp_path, seed):
+    with pytest.raises(ValueError, match=f"below 2\\*\\*32, got {seed}; give another"):
+        generate(problem(), tmp_path / "never.zarr", count=1, seed=seed)
+
+
+def test_one_process_at_a_time(tmp_path):
+    with (
+        alone(tmp_path / ".data.zarr.lock", who="another", path="it"),
+        pytest.raises(BlockingIOError, match=r"generate expected .*data.zarr for itself"),
+    ):
+        generate(problem(), tmp_path / "data.zarr", count=1)
 
 
 def test_asked_to_stop_it_ends_the_batch_and_says_how_to_go_on(tmp_path, monkeypatch):
