@@ -49,5 +49,5 @@ def test_bottom_series_are_summed_to_all():
     assert len(
         Coherent(SeasonalNaive(horizon=2, season=7), tree).fit(whole).predict(whole)
     ) == 2 * len(tree.ids)
-    with pytest.raises(ValueError, match=r"3 bottom series .* such as 'total'"):
+    with pytest.raises(ValueError, match=r"3 bottom series .* such as 'a'"):
         aggregate_frame(whole, tree)
