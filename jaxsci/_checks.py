@@ -12,9 +12,10 @@ def whole(who: str, name: str, value: Any, least: int = 1) -> int:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least:
+    if number is None or not least <= number < 2**63:
+        most = "" if number is None or number < least else " and < 2**63"
         raise ValueError(
-            f"{who} expected {name} to be a whole number >= {least}, got {value!r}; give one of at "
+            f"{who} expected {name} to be a whole number >= {least}{most}, got {value!r}; give one of at "
             f"least {least}."
         )
     return number

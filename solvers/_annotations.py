@@ -63,11 +63,21 @@ def misfit(annotation: Any, value: Any, sizes: dict[str, Any], *, strict: bool) 
     for test, check in _CHECKS:
         if test(annotation):
             return check(annotation, value, sizes, strict)
-    if isinstance(annotation, type) and strict and not getattr(annotation, "_is_protocol", False):
-        return _unless(
-            isinstance(value, annotation), _article(annotation.__name__), value, "build one"
+    return _instance(annotation, value) if isinstance(annotation, type) and strict else None
+
+
+def answered(who: str, name: str, value: Any) -> Any:
+    """What a function of the user answered, which is to be an array of numbers.
+
+    Raises:
+        TypeError: another answer, such as the None of a function without `return`.
+    """
+    if _plain_array(None, value, {}, True) is not None:
+        raise TypeError(
+            f"{who} expected {name} to return an array of numbers, got {received(value)}; return one value "
+            "for each position."
         )
-    return None
+    return value
 
 
 def received(value: Any) -> str:
@@ -179,7 +189,8 @@ def _plain_array(annotation: Any, value: Any, sizes: dict[str, Any], strict: boo
         return _unless(fits, "an array of numbers", value, "convert it")
     fits = isinstance(value, bool | int | float | complex | np.generic)
     if isinstance(value, list | tuple) and not strict:
-        fits = True
+        array = _as_array(value)
+        fits = not _is_array(array) or _kind(array.dtype) not in "OUSmM"
     return _unless(fits, "an array", value, "convert it with jnp.asarray")
 
 
@@ -223,7 +234,11 @@ def _sequence(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) 
         _is_array(value) or isinstance(value, Sequence)
     ):
         return Misfit("a sequence", received(value), "give a tuple or a list")
-    if _is_array(value) or not arguments:
+    if _is_array(value):
+        kinds = _NUMBERS[arguments[0]][2] if arguments and arguments[0] in _NUMBERS else None
+        fits = np.ndim(value) == 1 and _kind(value.dtype) in kinds if kinds else np.ndim(value) > 0
+        return _unless(fits, "a sequence", value, "give one axis of numbers, or a tuple")
+    if not arguments:
         return None
     if typing.get_origin(annotation) is tuple and arguments[-1] is not Ellipsis:
         if len(value) != len(arguments):

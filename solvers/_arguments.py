@@ -92,7 +92,7 @@ def _named(
         try:
             result = function(*args, **kwargs)
         except Exception as error:
-            if not _on_purpose(error.__traceback__):
+            if not on_purpose(error.__traceback__):
                 _refuse(title, annotations, dict(zip(names, args, strict=False)) | kwargs, error)
             raise
         _refuse(title, annotations, dict(zip(names, args, strict=False)) | kwargs, None)
@@ -102,7 +102,7 @@ def _named(
     return call  # pyright: ignore[reportReturnType]
 
 
-def _on_purpose(trace: TracebackType | None) -> bool:
+def on_purpose(trace: TracebackType | None) -> bool:
     """Whether the error comes from a `raise` in a file of ours, not from inside of another library."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

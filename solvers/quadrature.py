@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._annotations import answered
 from .grid import Grid
 
 
@@ -46,7 +47,9 @@ def cell_averages(
     for axis, c in enumerate(coordinates):
         expanded = c.reshape((1,) * (2 * axis) + c.shape + (1,) * (2 * (grid.ndim - 1 - axis)))
         arrays.append(jnp.asarray(np.broadcast_to(expanded, shape), dtype=float))
-    values = jnp.broadcast_to(jnp.asarray(function(*arrays)), shape)  # constants, too
+    values = jnp.broadcast_to(
+        jnp.asarray(answered("cell_averages", "function", function(*arrays))), shape
+    )  # constants, too
     if not jnp.issubdtype(values.dtype, jnp.inexact):
         values = values.astype(float)  # a step written with integers; weights would round to zero
     rule = jnp.asarray(0.5 * weights, dtype=values.dtype)

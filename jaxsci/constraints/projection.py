@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from solvers.guarded import root
 
 from .._arrays import as_jax, check_finite
+from .._numeric import AnyArray
 from .affine import AffineConstraint, apply_rows, check_batch, flatten, space_axes
 from .covariance import Gaussian, moments
 from .ensemble import Ensemble, members_covariance
@@ -65,7 +66,7 @@ class ProjectedGaussian(AbstractProjected):
         values = self.constraint.values.astype(mean.dtype)
         return dist.MultivariateNormal(apply_rows(rows, mean), innovation).log_prob(values)
 
-    def sample(self, key, sample_shape=()):
+    def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         """Draw fields that satisfy an exact constraint up to round-off.
 
         A draw from the prior is itself projected, onto b + ε with its own ε (Matheron's rule).
@@ -86,7 +87,7 @@ class ProjectedGaussian(AbstractProjected):
         space = space_axes(self._mean.shape, self.constraint.rows.shape[1])
         return moved.reshape(*moved.shape[:-1], *space)
 
-    def log_prob(self, value, intermediates=None):
+    def log_prob(self, value: Float[AnyArray, "..."], intermediates=None) -> Float[Array, "*batch"]:
         """Log density of a field.
 
         With noise on every row this is the posterior density p(u) p(b|u) / p(b). For exact rows it is the

@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .checks import DatasetError
+from .windows import check_stretch
 
 _STATIC = {"highresstatic": (128, 128, 1), "mesostatic": (80, 80, 1)}
 # Reflectances and scaled weather stay near [0, 1]; digital counts and hectopascals do not.
@@ -95,6 +96,7 @@ class EarthNet:
             80, 80), of the days up to each picture, and "weather_valid" of the same shape; "elevation"
             (1, 128, 128) and "weather_elevation" (1, 80, 80).
         """
+        check_stretch("EarthNet.read", start, stop, self.frames(index))
         event = _event(self._paths[index])
         days = slice(_DAYS * start, _DAYS * stop)
         return {

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from jaxtyping import ArrayLike
+from jaxtyping import Float
 
+from .._numeric import AnyArray
 from ._extras import extra
 from ._links import UNREADABLE, member
 from .checks import DatasetError
-from .windows import check_finite
+from .windows import check_finite, check_stretch
 
 _LOWEST, _HIGHEST = -16.549121856689453, 10.198975563049316  # K, of the published training data
 _MONTHS = 36
@@ -122,6 +123,7 @@ class ENSO:
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """Months start to stop of one model: "frames", scaled, and "nino" in K."""
         sst, nino = self._runs[index]
+        check_stretch("ENSO.read", start, stop, self.frames(index))
         return {"frames": encode_sst(sst[start:stop, None]), "nino": nino[start:stop]}
 
     def _check_grid(self, all_longitudes: np.ndarray) -> None:
@@ -143,13 +145,13 @@ class ENSO:
             )
 
 
-def encode_sst(anomaly: ArrayLike) -> np.ndarray:
+def encode_sst(anomaly: Float[AnyArray, "..."]) -> Float[np.ndarray, "..."]:
     """Anomalies in K as numbers that are in [0, 1] for the training data."""
     scale = np.float32(_HIGHEST - _LOWEST)
     return (np.asarray(anomaly, np.float32) - np.float32(_LOWEST)) / scale
 
 
-def decode_sst(scaled: ArrayLike) -> np.ndarray:
+def decode_sst(scaled: Float[AnyArray, "..."]) -> Float[np.ndarray, "..."]:
     """Undo `encode_sst`."""
     return np.asarray(scaled, np.float32) * np.float32(_HIGHEST - _LOWEST) + np.float32(_LOWEST)
 

@@ -24,11 +24,12 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Real
+from jaxtyping import Int, Real
 
 from ._extras import extra
 from ._links import UNREADABLE, inside, member
 from .checks import DatasetError
+from .windows import check_finite, check_stretch
 
 SEVIR_SPLITS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -154,6 +155,7 @@ class SEVIR:
             DatasetError: a file that cannot be read any more.
         """
         row = self._rows[index]
+        check_stretch("SEVIR.read", start, stop, self._frames)
         try:
             with self._hdf5.File(self._path(row.file), "r") as file:
                 if self.image_type == "lght":
@@ -250,7 +252,7 @@ class SEVIR:
                 )
 
 
-def lightning_frames(points: Real[np.ndarray, "flashes 5"]) -> np.ndarray:
+def lightning_frames(points: Real[np.ndarray, "flashes 5"]) -> Int[np.ndarray, "49 48 48"]:
     """Flashes of one event counted in 48 × 48 pixels and 49 intervals of five minutes.
 
     Args:
@@ -261,6 +263,7 @@ def lightning_frames(points: Real[np.ndarray, "flashes 5"]) -> np.ndarray:
         Counts (49, 48, 48), the first interval with all flashes before it.
     """
     counts = np.zeros((_FRAMES, 48, 48), np.int64)
+    check_finite("lightning_frames", "the flashes", points[:, [0, 3, 4]])
     columns, rows = points[:, 3], points[:, 4]
     inside = (columns >= 0) & (columns < 48) & (rows >= 0) & (rows < 48)
     times = np.digitize(points[inside, 0], _LIGHTNING_STARTS) - 1

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from .._checks import whole
 from .checks import DatasetError
 
 
@@ -97,6 +98,7 @@ class Sprites(eqx.Module):
 
 def bicubic(source: int, target: int) -> Float[np.ndarray, "{target} {source}"]:
     """The matrix R that resizes an axis of `source` pixels to `target`, pixel centres at halves."""
+    source, target = whole("bicubic", "source", source), whole("bicubic", "target", target)
     a = -0.75
     places = (np.arange(target) + 0.5) * source / target - 0.5
     matrix = np.zeros((target, source))

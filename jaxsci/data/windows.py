@@ -182,6 +182,7 @@ class ArrayEvents:
         return self._frames.shape[1]
 
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:  # noqa: D102
+        check_stretch("ArrayEvents.read", start, stop, self._frames.shape[1])
         return {"frames": self._frames[index, start:stop]}
 
 
@@ -221,6 +222,15 @@ def split_by_group(
         part: np.array([i for i, group in enumerate(groups) if part_of[group] == part], int)
         for part in shares
     }
+
+
+def check_stretch(who: str, start: int, stop: int, frames: int) -> None:
+    """Refuse a stretch that an event has not, of which slicing would give another one."""
+    if not 0 <= start < stop <= frames:
+        raise DatasetError(
+            f"{who} expected 0 <= start < stop <= {frames}, the frames of the event, got start={start} and "
+            f"stop={stop}; ask for a stretch inside."
+        )
 
 
 def check_finite(who: str, name: str, values: np.ndarray) -> None:

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
+from .._arrays import numbers
 from .._checks import whole
+from .._numeric import check_real
 from ..data._extras import extra
 from .forest import QuantileForest, feature_matrix
 
@@ -51,16 +53,17 @@ def fit_quantile_forest(
         ValueError: wrong shapes, numbers that are not finite, fewer samples than `min_leaf`, or
             options that scikit-learn refuses.
     """
+    who = "fit_quantile_forest"
     ensemble = extra(
-        "fit_quantile_forest",
+        who,
         "sklearn.ensemble",
         "scikit-learn",
         "use another forecaster",
         name="forecast",
     )
-    x = feature_matrix("fit_quantile_forest", features)
-    y = _targets("fit_quantile_forest", targets, x.shape[0])
-    least = whole("fit_quantile_forest", "min_leaf", min_leaf)
+    x = feature_matrix(who, features)
+    y = _targets(who, targets, x.shape[0])
+    least = whole(who, "min_leaf", min_leaf)
     if len(y) < least:
         raise ValueError(
             f"fit_quantile_forest expected at least min_leaf={least} samples, got {len(y)}; pass more, or "
@@ -68,12 +71,12 @@ def fit_quantile_forest(
         )
     kind = ensemble.ExtraTreesRegressor if extremely_random else ensemble.RandomForestRegressor
     model = kind(
-        n_estimators=whole("fit_quantile_forest", "trees", trees),
+        n_estimators=whole(who, "trees", trees),
         min_samples_leaf=least,
         max_features=max_features,
-        max_depth=max_depth,
+        max_depth=None if max_depth is None else whole(who, "max_depth", max_depth),
         random_state=seed,
-        n_jobs=whole("fit_quantile_forest", "workers", workers),
+        n_jobs=whole(who, "workers", workers),
     )
     return forest_from_sklearn(model.fit(x, y), x, y)
 
@@ -138,6 +141,8 @@ def _arrays(tree: Any, leaf: np.ndarray) -> dict[str, np.ndarray]:
 
 def _targets(who: str, targets: ArrayLike, samples: int) -> np.ndarray:
     """Finite targets, one for each sample."""
+    targets = numbers(who, "targets", targets)
+    check_real(who, {"targets": targets})
     y = np.asarray(targets, np.float64)
     if y.shape != (samples,) or not samples:
         raise ValueError(

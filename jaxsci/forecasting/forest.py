@@ -24,8 +24,9 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 from scipy import sparse
 
-from .._arrays import check_finite
+from .._arrays import check_finite, numbers
 from .._checks import whole
+from .._numeric import check_real
 
 
 class QuantileForest(eqx.Module):
@@ -147,7 +148,7 @@ class QuantileForest(eqx.Module):
         """Levels as an array, in (0, 1) where they are concrete."""
         known = np.full(1, 0.5) if isinstance(levels, Tracer) else np.asarray(levels)
         q = jnp.asarray(levels, self.targets.dtype)
-        if q.ndim != 1 or not ((known > 0) & (known < 1)).all():
+        if q.ndim != 1 or np.iscomplexobj(known) or not ((known > 0) & (known < 1)).all():
             raise ValueError(
                 f"QuantileForest expected levels of shape (levels,) in (0, 1), got {levels}; pass fractions, "
                 "as in jnp.array([0.1, 0.5, 0.9])."
@@ -176,6 +177,8 @@ def _many(forest: QuantileForest, x: Array, levels: Array) -> Array:
 def feature_matrix(who: str, features: Any) -> Any:
     """Finite features in single precision, as scikit-learn's trees read them; dense, or sparse by rows."""
     thin = sparse.issparse(features)
+    features = features if thin else numbers(who, "features", features)
+    check_real(who, {"features": features})
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         x = features.tocsr().astype(np.float32) if thin else np.asarray(features, np.float32)
     if x.ndim != 2:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from .._checks import whole
+from .._checks import number, whole
 from .frame import DATE, ID, TARGET
 from .panel import Panel
 
@@ -46,6 +46,12 @@ class ForecastGrid:
             raise ValueError(
                 f"ForecastGrid expected values of shape {expected} (series, dates, horizon, quantiles), got "
                 f"{self.values.shape}; forecast every series at every date."
+            )
+        columns = np.asarray(self.columns)
+        if columns.size and not 0 <= columns.min() <= columns.max() < self.panel.length:
+            raise ValueError(
+                f"ForecastGrid expected columns of the panel, from 0 to {self.panel.length - 1}, got "
+                f"{columns.min()} to {columns.max()}; give those at which the forecasts were made."
             )
 
     def __repr__(self) -> str:
@@ -133,6 +139,7 @@ class ForecastGrid:
                 "ForecastGrid.path expected at least as many creation dates as the horizon, "
                 f"{self.horizon}, got {len(self.columns)}; forecast at more dates."
             )
+        level = number("ForecastGrid.path", "level", level)
         near = np.isclose(self.levels, level, rtol=1e-6, atol=0.0)  # 1 - 0.9 is 0.1, up to rounding
         if not near.any():
             raise ValueError(

@@ -7,6 +7,7 @@ history's step before them: a perceptron on the latest values, for all horizons 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -37,7 +38,7 @@ class MLP(NeuralForecaster):
         whole(type(self).__name__, "width", self.width, 2)
         self.window = _dates(self, "window", 2 * max(*self.seasons, self.horizon))
 
-    def build(self, sizes, *, key):
+    def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
@@ -79,7 +80,7 @@ class MQRNN(NeuralForecaster):
     def _history(self, panel, network):
         return max(panel.length, self._reach(network))
 
-    def build(self, sizes, *, key):
+    def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
@@ -111,7 +112,7 @@ class MQCNN(NeuralForecaster):
                 f"{who} expected at least one layer, got dilations=(); leave them out for the usual ones."
             )
 
-    def build(self, sizes, *, key):
+    def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)
@@ -168,7 +169,7 @@ class MQTransformer(MQCNN):
                 "choose for example width=32 and heads=4."
             )
 
-    def build(self, sizes, *, key):
+    def build(self, sizes: dict[str, Any], *, key: PRNGKeyArray) -> MQNetwork:
         """See the base class."""
         n = self._inputs(sizes)
         keys = jax.random.split(key, 3)

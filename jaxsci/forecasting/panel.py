@@ -94,6 +94,11 @@ class Panel:
 
     def rows(self, index: Int[np.ndarray, " some"]) -> "Panel":
         """Some of the series."""
+        count = len(self.ids)
+        if ((index < -count) | (index >= count)).any():
+            raise IndexError(
+                f"Panel.rows expected numbers of its {count} series, got up to {index.max()}; count from zero."
+            )
         names = ("ids", "ends", "y", "observed", "past", "future", "static", "codes")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 

@@ -4,7 +4,7 @@ from jaxtyping import Float, Shaped
 
 from solvers import Grid
 
-from .._numeric import AnyArray, numeric
+from .._numeric import AnyArray, namespace, numeric
 from ._checks import checked_pair, mean_over, shares
 
 
@@ -18,7 +18,8 @@ def interval_coverage(
 ) -> Float[AnyArray, ""]:
     """Share of the points of one field that lie in their interval, ends included.
 
-    An interval whose ends are crossed, or NaN, holds nothing and counts as a miss.
+    An interval whose ends are crossed, or NaN, holds nothing and counts as a miss. What
+    came must be known: a NaN in it makes the share NaN.
 
     Args:
         lower: lower ends of the intervals.
@@ -32,4 +33,5 @@ def interval_coverage(
     lower, upper = checked_pair("interval_coverage", lower, upper)
     lower, target = checked_pair("interval_coverage", lower, target)
     inside = ((lower <= target) & (target <= upper)).astype(target.dtype)
+    inside = namespace(target).where(target == target, inside, target)
     return mean_over(inside, shares("interval_coverage", target, weights))

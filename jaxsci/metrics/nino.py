@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .._arrays import numbers
+from .._arrays import check_finite, numbers
 from .._checks import whole
 from .._numeric import AnyArray, namespace, numeric
 from ._checks import checked_pair
@@ -47,6 +47,8 @@ def nino34_index(
     months = whole("nino34_index", "months", months)
     lat = np.asarray(numbers("nino34_index", "latitudes", latitudes))
     lon = np.asarray(numbers("nino34_index", "longitudes", longitudes))
+    check_finite("nino34_index", "latitudes", lat)
+    check_finite("nino34_index", "longitudes", lon)
     rows = np.flatnonzero(np.abs(lat) <= 5.0)
     columns = np.flatnonzero((lon >= 190.0) & (lon <= 240.0))
     if sst.ndim < 3 or lat.ndim != 1 or lon.ndim != 1 or sst.shape[-2:] != (lat.size, lon.size):

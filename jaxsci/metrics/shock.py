@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from jax.core import Tracer
 from jaxtyping import Float, PRNGKeyArray
 
-from .._arrays import numbers
+from .._arrays import check_finite, numbers
 from .._checks import check_key, whole
 from .._numeric import AnyArray, namespace, numeric
 from ..probabilistic.marginal import check_distribution
@@ -44,7 +44,7 @@ def shock_position(
             f"{profile.shape} with coordinates {x.shape}; put the space axis last."
         )
     xp = namespace(x)
-    numbers("shock_position", "level", level)
+    check_finite("shock_position", "level", numbers("shock_position", "level", level))
     if not isinstance(x, Tracer) and not (xp.diff(x) > 0).all():
         raise ValueError(
             "shock_position expected increasing coordinates, got others; sort x, and the profile with it."

@@ -10,6 +10,8 @@ from typing import Literal
 
 import jax
 
+from .._checks import wholes
+
 Transform = Literal["auto", "fft", "dft"]
 
 MOST_MODES_FOR_DFT = {"cpu": 32}
@@ -34,5 +36,7 @@ def choose_transform(
             f"choose_transform expected as many space axes as mode counts, got space={space} and "
             f"modes={modes}; pass one entry for each axis in both."
         )
+    wholes("choose_transform", "space", space, "space=(64, 64)")
+    wholes("choose_transform", "modes", modes, "modes=(12, 12)")
     platform = jax.default_backend() if platform is None else platform
     return "dft" if max(modes) <= MOST_MODES_FOR_DFT.get(platform, 0) else "fft"

@@ -52,7 +52,7 @@ class CrossAttention(Module):
     ) -> Float[Array, "queries width"]:
         """Attend from every query to every token."""
         q, k, v = (
-            _tokens(layer, x).reshape(x.shape[0], self.heads, -1)
+            _tokens(layer, x).reshape(x.shape[0], self.heads, x.shape[1] // self.heads)
             for layer, x in ((self.query, queries), (self.key_, keys), (self.value, values))
         )
         # One head after the other: batched over heads, XLA on CPUs picks layouts that make the

@@ -2,11 +2,14 @@
 
 from jaxtyping import Array, Float
 
+from .._checks import whole
+
 
 def to_patches(
     x: Float[Array, "*time height width channels"], size: int
 ) -> Float[Array, "*time rows columns patch_channels"]:
     """Put each patch of size × size points into the channels of one."""
+    size = whole("to_patches", "size", size)
     *time, height, width, channels = x.shape
     if height % size or width % size:
         raise ValueError(
@@ -21,6 +24,7 @@ def from_patches(
     x: Float[Array, "*time rows columns patch_channels"], size: int
 ) -> Float[Array, "*time height width channels"]:
     """The inverse of `to_patches`."""
+    size = whole("from_patches", "size", size)
     *time, rows, columns, channels = x.shape
     if channels % size**2:
         raise ValueError(

@@ -114,6 +114,7 @@ class SpectralConv(AbstractKernel):
         self, b: Float[Array, "two out_channels K"], space: tuple[int, ...]
     ) -> Float[Array, "out_channels *space"]:
         """The field on `space` points that has the coefficients `b`."""
+        space = wholes("SpectralConv", "space", space, "space=(64, 64)")
         kept = self.real.shape[:-2]
         z = b.reshape(2, b.shape[1], *kept)
         if self._method(space, b.dtype) == "dft":

@@ -266,6 +266,6 @@ class AttentiveNeuralProcess(Module):
                 "AttentiveNeuralProcess expected at least one context and one target point, got "
                 f"{context_x.shape[0]} and {target_x.shape[0]}; observe the function at least once."
             )
-        for name, array in (("context_x", context_x), ("context_y", context_y)):
+        for name, array in zip(names, (context_x, context_y, target_x), strict=True):
             check_finite("AttentiveNeuralProcess", name, array)
         return context_x, context_y, target_x

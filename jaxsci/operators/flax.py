@@ -5,6 +5,7 @@ like any other operator. Flax's convention puts a batch in front and the channel
 them, or leaves them where they are on request.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -51,7 +52,7 @@ class LinenOperator(Module):
 
 def from_flax(
     module: Any,
-    variables: PyTree | None = None,
+    variables: Mapping[str, Any] | None = None,
     *,
     channels_last: bool = True,
 ) -> NNXOperator | LinenOperator:

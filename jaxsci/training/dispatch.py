@@ -18,7 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from jaxsci.training.sources import Source
 from jaxsci.training.state import TrainState
@@ -44,7 +44,7 @@ class Dispatched(NamedTuple):
 
 
 def make_dispatch(
-    train_step: TrainStep, state: TrainState, source: Source, key: Array, capacity: int
+    train_step: TrainStep, state: TrainState, source: Source, key: PRNGKeyArray, capacity: int
 ) -> Callable[[TrainState, int], Dispatched]:
     """Build ``dispatch(state, n)``, which runs `n` steps, ``n <= capacity``, and donates `state`.
 

@@ -9,14 +9,14 @@ for bit on the same devices, where an uninterrupted one does.
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 from jaxsci._checks import check_key, whole
 from jaxsci.training.best import Best
@@ -100,7 +100,7 @@ def fit(
     source: Source,
     optimizer: optax.GradientTransformation,
     *,
-    key: Array,
+    key: PRNGKeyArray,
     steps: int,
     micro_batches: int = 1,
     ema_decay: float | None = None,
@@ -282,7 +282,13 @@ def _judge(
     if options.validate is None or not options.due(step, options.validate_every):
         return run, records
     model = run.state.inference_model
-    scores = {name: float(value) for name, value in options.validate(model).items()}
+    found = options.validate(model)
+    if not isinstance(found, Mapping):
+        raise TypeError(
+            f"fit expected validate to return a dictionary of scores, got {type(found).__name__}; return "
+            f"for instance {{{options.monitor!r}: value}}."
+        )
+    scores = {name: float(value) for name, value in found.items()}
     if options.monitor not in scores:
         raise ValueError(
             f"fit expected validate to return {options.monitor!r}, got {sorted(scores)}; return it "

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from .._checks import whole
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -53,7 +55,7 @@ class OptimizerConfig:
             "decay_every >= 1": self.decay_every >= 1,
             "0 < decay_factor <= 1": 0 < self.decay_factor <= 1,
             "clip_norm > 0 or None": self.clip_norm is None or self.clip_norm > 0,
-            "weight_decay >= 0": self.weight_decay >= 0,
+            "a finite weight_decay >= 0": 0 <= self.weight_decay < math.inf,
             "0 <= b1 < 1": 0 <= self.b1 < 1,
             "0 <= b2 < 1": 0 <= self.b2 < 1,
         }
@@ -66,6 +68,7 @@ class OptimizerConfig:
 
     def learning_rate_schedule(self, steps: int) -> optax.Schedule:
         """Return the learning rate as a function of the step, for a run of `steps` steps."""
+        steps = whole("OptimizerConfig", "steps", steps)
         rate, warmup = self.learning_rate, self.warmup_steps
         if self.schedule == "constant":
             after = optax.constant_schedule(rate)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jaxtyping import Array
+from jaxtyping import PRNGKeyArray
 
 from jaxsci.training.best import Best
 from jaxsci.training.checkpoints import Checkpoints
@@ -37,7 +37,7 @@ class Saver:
     """
 
     checkpoints: Checkpoints
-    key: Array
+    key: PRNGKeyArray
     fingerprint: Fingerprint
     refuse: bool = True
 

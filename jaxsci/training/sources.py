@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from jaxsci._checks import check_key, whole
 from jaxsci.training._shuffle import permute, round_keys
@@ -48,9 +48,9 @@ class ArraySource(eqx.Module):
 
     arrays: PyTree[Array]
     batch_size: int = eqx.field(static=True)
-    key: Array
+    key: PRNGKeyArray
 
-    def __init__(self, arrays: PyTree, batch_size: int, *, key: Array):
+    def __init__(self, arrays: PyTree, batch_size: int, *, key: PRNGKeyArray):
         # Converted first: a large float64 may become infinite in float32.
         self.arrays = jax.tree.map(jnp.asarray, arrays)
         _check_examples(self.arrays, "ArraySource")
@@ -90,9 +90,9 @@ class GeneratedSource(eqx.Module):
     """
 
     fn: Callable[[Array], Any]
-    key: Array
+    key: PRNGKeyArray
 
-    def __init__(self, fn: Callable[[Array], Any], *, key: Array):
+    def __init__(self, fn: Callable[[PRNGKeyArray], Any], *, key: PRNGKeyArray):
         check_key("GeneratedSource", key)
         self.fn = fn
         self.key = key
@@ -103,7 +103,7 @@ class GeneratedSource(eqx.Module):
 
 
 def shuffled(
-    position: Int[Array, ""] | int, examples: int, batch_size: int, key: Array
+    position: Int[Array, ""] | int, examples: int, batch_size: int, key: PRNGKeyArray
 ) -> Int[Array, " batch"]:
     """Numbers of the examples of batch `position` in an endless stream of shuffled epochs."""
     position = jnp.asarray(position, jnp.int32)
@@ -117,7 +117,7 @@ def shuffled(
 
 
 def epoch_batches(
-    arrays: PyTree, batch_size: int, *, key: Array | None = None
+    arrays: PyTree, batch_size: int, *, key: PRNGKeyArray | None = None
 ) -> Iterator[tuple[PyTree[np.ndarray], Float[np.ndarray, " batch"]]]:
     """Iterate over one epoch in equal batches, each with the weights of its examples.
 

@@ -52,7 +52,15 @@ def init_state(
         model: the operator, usually an `equinox.Module`.
         optimizer: the optax transformation that `make_train_step` will be given.
         ema: whether to carry a moving average of the parameters.
+
+    Raises:
+        TypeError: for a model without parameters.
     """
+    if not any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(model)):
+        raise TypeError(
+            f"init_state expected a model with parameters, arrays of floating-point numbers, got "
+            f"{type(model).__name__} without any; build one, as an equinox.Module."
+        )
     return TrainState(
         model=copy_arrays(model),
         opt_state=copy_arrays(

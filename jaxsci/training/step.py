@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from jaxsci._checks import whole
 from jaxsci.training.state import TrainState, at_least_single
@@ -79,7 +79,9 @@ def make_train_step(
     update = optax.with_extra_args_support(optimizer).update
     value_and_grad = eqx.filter_value_and_grad(_checked(loss_fn), has_aux=True)
 
-    def train_step(state: TrainState, batch: PyTree, key: Array) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, batch: PyTree, key: PRNGKeyArray
+    ) -> tuple[TrainState, Metrics]:
         _check_ema(state, ema_decay)
         key = jax.random.fold_in(jax.random.fold_in(key, _STEPS), state.step)
         (loss, metrics), grads = _accumulate(value_and_grad, state.model, batch, key, micro_batches)
@@ -107,7 +109,7 @@ def make_train_step(
     return train_step
 
 
-def _accumulate(value_and_grad, model: PyTree, batch: PyTree, key: Array, pieces: int):
+def _accumulate(value_and_grad, model: PyTree, batch: PyTree, key: PRNGKeyArray, pieces: int):
     """Mean of value and gradient over equal pieces of the batch, in one scan, in float32 at least."""
     if pieces == 1:
         return _ascent(value_and_grad(model, batch, jax.random.fold_in(key, 0)))

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from jaxsci._checks import check_key, whole
 from jaxsci.training.sources import shuffled
@@ -49,10 +49,10 @@ class StreamSource(eqx.Module):
     """
 
     batch_size: int = eqx.field(static=True)
-    key: Array
+    key: PRNGKeyArray
     _reader: "_Reader" = eqx.field(static=True)
 
-    def __init__(self, items: Items, batch_size: int, *, key: Array):
+    def __init__(self, items: Items, batch_size: int, *, key: PRNGKeyArray):
         check_key("StreamSource", key)
         self.batch_size = whole("StreamSource", "batch_size", batch_size)
         if not len(items):

@@ -9,6 +9,8 @@ Reference: L. D. Meshalkin, Ya. G. Sinai, J. Appl. Math. Mech. 25 (1961) 1700,
 doi:10.1016/0021-8928(62)90149-1.
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -68,12 +70,16 @@ def random_velocity(flow: NavierStokes, *, key: PRNGKeyArray, waves: float = 4.0
     Args:
         flow: a flow that is periodic on all axes.
         key: random key.
-        waves: width of the spectrum.
+        waves: width of the spectrum, positive.
     """
     if not all(flow.grid.periodic):
         raise ValueError(
             "random_velocity expected a flow that is periodic on all axes, got walls; draw in a "
             "periodic one."
+        )
+    if not 0 < waves < math.inf:
+        raise ValueError(
+            f"random_velocity expected a positive, finite number of waves, got {waves}; 4 are usual."
         )
     shape, dtype = flow.grid.cells.shape, flow.viscosity.dtype
     squares = sum(np.square(k) for k in np.ix_(*(np.fft.fftfreq(n, 1.0 / n) for n in shape)))

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from .._annotations import answered
 from .law import AbstractLaw, State, check_parameter, like, parameter
 
 
@@ -75,7 +76,8 @@ class Advection(AbstractLaw):
     ) -> Float[Array, "..."]:
         """The exact solution u₀(x − a t) in one dimension."""
         (time,) = like(x, t)
-        return initial(x - self._speed_along(0, x.dtype) * time)
+        moved = x - self._speed_along(0, x.dtype) * time
+        return answered("LinearAdvection.translated", "initial", initial(moved))
 
     def step(
         self, t: ArrayLike, x: Float[Array, "..."], *, position: float = 0.5

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from .._annotations import answered
 from .law import AbstractLaw, State, check_parameter, like, parameter
 
 
@@ -137,9 +138,8 @@ def by_characteristics(
 
     def solve(point: Array) -> Array:
         start = jax.lax.stop_gradient(point)
-        xi = jax.lax.fori_loop(
-            0, iterations, lambda _, xi: newton(xi, start), start - time * initial(start)
-        )
+        first = answered("by_characteristics", "initial", initial(start))
+        xi = jax.lax.fori_loop(0, iterations, lambda _, xi: newton(xi, start), start - time * first)
         return initial(newton(jax.lax.stop_gradient(xi), point))
 
     return jnp.vectorize(solve)(x)

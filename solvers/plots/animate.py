@@ -1,5 +1,6 @@
 """An animation of a solution as a GIF, one frame a save time."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def animate(
         raise ValueError(
             f"animate expected a path that ends in .gif, got {path.name!r}; rename the file."
         )
-    if not fps > 0:
-        raise ValueError(f"animate expected fps > 0, got {fps}; choose for example 12.")
+    if not 0 < fps < math.inf:
+        raise ValueError(f"animate expected a finite fps > 0, got {fps}; choose for example 12.")
     frames = frames_of("animate", solution, grid, channel, quantity)
     if len(frames.values) < 2:
         raise ValueError(

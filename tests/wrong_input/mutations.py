@@ -100,9 +100,16 @@ def _keys(value: Any, annotation: str) -> Iterator[tuple[str, Any]]:
     yield "two keys", jax.random.split(jax.random.key(0), 2)
 
 
+def _of_nothing() -> None: ...
+
+
+# What Python says where it is called.
+NO_ARGUMENTS = f"{_of_nothing.__name__}() "
+
+
 def _functions(value: Any, annotation: str) -> Iterator[tuple[str, Any]]:
     yield "a number", 3
-    yield "a function of nothing", lambda: None
+    yield "a function of nothing", _of_nothing
     yield "a function to nothing", lambda *_, **__: None
 
 

@@ -33,8 +33,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from solvers import _arguments
+
 from .judged import reason
-from .mutations import OF_SEVERAL, is_array, mutations
+from .mutations import NO_ARGUMENTS, OF_SEVERAL, is_array, mutations
 
 _TESTS = str(Path(__file__).parents[1])
 _ROOT = Path(__file__).parents[2]
@@ -195,25 +197,22 @@ def _kind_of(error: Exception) -> str:
     text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
     named = type(error).__module__.startswith(("jaxsci", "solvers"))
-    if named or (any(word in text.lower() for word in _OWN_WORDS) and _raised_by_us(error, frames)):
+    if named or (any(word in text.lower() for word in _OWN_WORDS) and _raised_by_us(error)):
         return "sentence"
     last = frames[-1].filename if frames else ""
-    if isinstance(error, TypeError) and last == __file__:
+    # The signature of ours, or of the function of the wrong number of arguments that we called.
+    if isinstance(error, TypeError) and (
+        last in (__file__, _arguments.__file__) or NO_ARGUMENTS in text
+    ):
         return "python"
     return "obscure"
 
 
-def _raised_by_us(error: Exception, frames) -> bool:
+def _raised_by_us(error: Exception) -> bool:
     """Whether the error was raised by a line of ours, at run time of a compiled program too."""
     if isinstance(error, eqx.EquinoxRuntimeError) or "EquinoxRuntimeError" in str(error):
         return True
-    ours = [frame for frame in frames if _is_ours(frame.filename)]
-    if not ours:
-        return False
-    last = frames[-1]
-    return _is_ours(last.filename) and not isinstance(
-        error, AttributeError | IndexError | AssertionError
-    )
+    return _arguments.on_purpose(error.__traceback__) and not isinstance(error, AssertionError)
 
 
 def _is_ours(filename: str) -> bool:

@@ -20,6 +20,7 @@ Reference: Gao et al., Earthformer, NeurIPS 2022, arXiv:2207.05833, table 1 and 
 
 import re
 
+from ..._checks import wholes
 from .plan import Cuboid, Triple
 
 SELF_PATTERNS = "full, axial, divided_st, video_swin_PxM, spatial_lg_M or axial_space_dilate_K"
@@ -87,7 +88,8 @@ def cross_pattern(name: str, shape: Triple) -> tuple[Cuboid, ...]:
             f"cross_pattern expected {CROSS_PATTERNS}, with a number for K, got {name!r}; take "
             "'cross_1x1' to begin."
         )
-    k = min(int(match[1]), *shape[1:])
+    _, height, width = wholes("cross_pattern", "shape", shape, "shape=(10, 16, 16)")
+    k = min(int(match[1]), height, width)
     local, dilated = Cuboid((1, k, k)), Cuboid((1, k, k), strategy="ddd")
     if match[3] is None:
         return (local,)

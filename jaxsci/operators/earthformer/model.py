@@ -228,7 +228,7 @@ class Earthformer(Module):
         return jnp.moveaxis(self.head(tokens), -1, 1)
 
     def _known(self, name: str, field: Array | None, shape: Shape) -> Array:
-        if field is None or field.ndim != 4 or field.shape[1] != self.auxiliary:
+        if field is None or field.ndim != 4 or field.shape[1] != self.auxiliary or not field.size:
             got = "none" if field is None else field.shape
             raise ValueError(
                 f"Earthformer expected {name} of shape (time, channels={self.auxiliary}, height, width), got "
