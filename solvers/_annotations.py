@@ -58,7 +58,7 @@ def misfit(annotation: Any, value: Any, sizes: dict[str, Any], *, strict: bool) 
     """
     if isinstance(value, jax.ShapeDtypeStruct):
         return None
-    if isinstance(annotation, type) and issubclass(annotation, jaxtyping.AbstractArray):
+    if _is_annotated(annotation):
         return _array(annotation, value, sizes, strict)
     for test, check in _CHECKS:
         if test(annotation):
@@ -109,6 +109,10 @@ def _instance(kind: type, value: Any) -> Misfit | None:
 
 def _is_array(value: Any) -> TypeGuard[jax.Array]:
     return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_annotated(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, jaxtyping.AbstractArray)
 
 
 def _array(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
@@ -185,7 +189,7 @@ def _shown(dim: Any) -> str:
 
 def _plain_array(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     if _is_array(value):
-        fits = not (strict and _kind(value.dtype) in "OUSmM")
+        fits = _kind(value.dtype) not in ("OUSmM" if strict else "OUS")
         return _unless(fits, "an array of numbers", value, "convert it")
     fits = isinstance(value, bool | int | float | complex | np.generic)
     if isinstance(value, list | tuple) and not strict:
@@ -216,6 +220,9 @@ def _flag(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> M
 def _union(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     misfits = []
     members = typing.get_args(annotation)
+    if _is_array(value) and any(_is_annotated(member) for member in members):
+        # Of its axes and numbers those say what may be.
+        members = [member for member in members if member not in _NUMBERS and member is not bool]
     if set(_ARRAY_LIKE) <= set(members):  # in fewer words: an array
         members = [jax.Array, *(member for member in members if member not in _ARRAY_LIKE)]
     for member in members:

@@ -15,7 +15,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from solvers.guarded import root
 
@@ -63,9 +63,10 @@ class Projected(AbstractProjected):
             "Projected expected no request for a density, got one; score its cells by `marginal`, or its draws."
         )
 
-    def sample(self, key, sample_shape=()):
+    def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()
+    ) -> Float[Array, "..."]:
         """Draws of the prior, each moved to the set."""
-        assert key is not None
         n = self.constraint.cells
         mean, covariance, space = moments(self.prior, n)
         shape = (*sample_shape, *self._mean.shape[: self._mean.ndim - len(space)], n)

@@ -66,12 +66,13 @@ class ProjectedGaussian(AbstractProjected):
         values = self.constraint.values.astype(mean.dtype)
         return dist.MultivariateNormal(apply_rows(rows, mean), innovation).log_prob(values)
 
-    def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def sample(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()
+    ) -> Float[Array, "..."]:
         """Draw fields that satisfy an exact constraint up to round-off.
 
         A draw from the prior is itself projected, onto b + ε with its own ε (Matheron's rule).
         """
-        assert key is not None
         field_key, noise_key = jax.random.split(key)
         mean, covariance, _ = moments(self.prior, self.constraint.rows.shape[1])
         # The values may have a batch that the prior has not: every field gets noise of its own.

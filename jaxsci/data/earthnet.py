@@ -96,8 +96,8 @@ class EarthNet:
             80, 80), of the days up to each picture, and "weather_valid" of the same shape; "elevation"
             (1, 128, 128) and "weather_elevation" (1, 80, 80).
         """
-        check_stretch("EarthNet.read", start, stop, self.frames(index))
         event = _event(self._paths[index])
+        check_stretch("EarthNet.read", start, stop, len(event["frames"]))
         days = slice(_DAYS * start, _DAYS * stop)
         return {
             "frames": event["frames"][start:stop],

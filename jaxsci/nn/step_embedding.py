@@ -64,7 +64,7 @@ class StepEmbedding(Module):
             )
         half = self.waves // 2
         # Single precision at least: t of 1000 has three digits in half precision.
-        phase = jnp.asarray(step).astype(jnp.float32) * jnp.exp(
+        phase = jnp.asarray(step, jnp.float32) * jnp.exp(
             -math.log(10000) / half * jnp.arange(half, dtype=jnp.float32)
         )
         waves = jnp.concatenate([jnp.cos(phase), jnp.sin(phase)]).astype(dtype)

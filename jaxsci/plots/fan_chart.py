@@ -9,7 +9,7 @@ from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 
 from ._dates import as_line, date_axis, shade
-from .style import TRUTH, Series, as_axis, as_series, label, legend, new_axes, style
+from .style import TRUTH, Series, as_axis, as_real, as_series, label, legend, new_axes, style
 
 
 def fan_chart(
@@ -48,7 +48,8 @@ def fan_chart(
         ValueError: arrays that do not fit the dates or the levels, levels that do not increase inside (0, 1),
             or a history that is not over when the forecast begins.
     """
-    x, q, values = as_axis("fan_chart", "dates", dates), np.asarray(levels), np.asarray(quantiles)
+    x, q = as_axis("fan_chart", "dates", dates), np.asarray(levels)
+    values = as_real("fan_chart", "quantiles", quantiles)
     increase = q.ndim == 1 and q.size and (np.diff(q, prepend=0.0, append=1.0) > 0).all()
     if not increase or values.shape != (x.size, q.size):
         raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import Series, as_axis, label, new_axes, style
+from .style import Series, as_axis, as_real, label, new_axes, style
 
 
 def error_map(
@@ -41,14 +41,14 @@ def error_map(
         ValueError: an error that does not fit the axes, or a limit that is not positive.
     """
     x, y = as_axis("error_map", "x", x), as_axis("error_map", "y", y)
-    values = np.asarray(error)
+    values = as_real("error_map", "error", error)
     if values.shape != (y.size, x.size):
         raise ValueError(
             f"error_map expected an error of shape (y, x) = ({y.size}, {x.size}), got "
             f"{values.shape}; transpose it, or select one sample and channel."
         )
-    if limit is not None and not limit > 0:
-        raise ValueError(f"error_map expected a positive limit, got {limit}; leave it out.")
+    if limit is not None and not 0 < limit < np.inf:
+        raise ValueError(f"error_map expected a positive, finite limit, got {limit}; leave it out.")
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max(initial=0.0))
     # An error of zero everywhere still needs a scale; any will do.

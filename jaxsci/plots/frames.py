@@ -8,7 +8,8 @@ from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from .style import label, new_grid, style
+from .._checks import whole
+from .style import as_real, label, new_grid, style
 
 
 def frame_rows(
@@ -50,8 +51,19 @@ def frame_rows(
     Raises:
         ValueError: frames of another shape, or limits that are not in order.
     """
-    given, came = np.asarray(inputs), np.asarray(target)
-    rows = {"target": came} | {name: np.asarray(f) for name, f in (forecasts or {}).items()}
+    given, came = (
+        as_real("frame_rows", name, frames)
+        for name, frames in (("the inputs", inputs), ("the target", target))
+    )
+    rows = {"target": came} | {
+        name: as_real("frame_rows", name, frames) for name, frames in (forecasts or {}).items()
+    }
+    columns = whole("frame_rows", "columns", columns)
+    if not 0 < interval < np.inf:
+        raise ValueError(
+            f"frame_rows expected a positive, finite interval between frames, got {interval}; give that of "
+            "the data."
+        )
     _check(given, rows)
     low, high = limits or _range(given, came)
     if not low < high:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import COLORS, TRUTH, Series, label, legend, new_axes, style
+from .._arrays import check_finite
+from .style import COLORS, TRUTH, Series, as_real, label, legend, new_axes, style
 
 
 def histogram(
@@ -39,7 +40,12 @@ def histogram(
     Raises:
         ValueError: a model without samples, or no finite sample at all.
     """
-    arrays = {name: np.asarray(values, np.float64).ravel() for name, values in samples.items()}
+    arrays = {
+        name: as_real("histogram", f"the samples of {name!r}", values).astype(np.float64).ravel()
+        for name, values in samples.items()
+    }
+    if truth is not None:
+        check_finite("histogram", "truth", as_real("histogram", "truth", truth))
     for name, values in arrays.items():
         if values.size == 0:
             raise ValueError(f"histogram expected samples of {name!r}, got none; draw some.")

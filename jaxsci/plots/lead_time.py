@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .style import Series, appearance, as_axis, as_series, label, legend, new_axes, style
+from .._arrays import check_finite
+from .style import Series, appearance, as_axis, as_real, as_series, label, legend, new_axes, style
 
 
 def score_by_lead(
@@ -39,6 +40,8 @@ def score_by_lead(
         ValueError: scores that do not fit the lead times.
     """
     leads = as_axis("score_by_lead", "leads", leads)
+    if best is not None:
+        check_finite("score_by_lead", "best", as_real("score_by_lead", "best", best))
     axes = new_axes() if axes is None else axes
     with style():
         if best is not None:

@@ -55,6 +55,10 @@ def profile(
         ValueError: arrays that do not fit x.
     """
     x = as_axis("profile", "x", x)
+    if not 0 < band < np.inf:
+        raise ValueError(
+            f"profile expected a positive, finite half width of the bands, got {band}; 2 is usual."
+        )
     axes = new_axes() if axes is None else axes
     with style():
         if truth is not None:

@@ -18,6 +18,9 @@ from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._arrays import numbers
+from .._numeric import check_real
+
 Series = ArrayLike | Sequence[int | float]
 
 # Okabe and Ito's eight, without black, which is the truth's, and yellow, which fades on white.
@@ -127,9 +130,16 @@ def label(quantity: str, unit: str | None) -> str:
     return f"{quantity} [{unit}]" if unit else quantity
 
 
+def as_real(plot: str, name: str, values: Any) -> np.ndarray:
+    """An array of real numbers."""
+    array = np.asarray(numbers(plot, name, values))
+    check_real(plot, {name: array})
+    return array
+
+
 def as_series(plot: str, name: str, values: Series, length: int) -> np.ndarray:
     """A one-dimensional array of the expected length."""
-    array = np.asarray(values)
+    array = as_real(plot, name, values)
     if array.shape != (length,):
         raise ValueError(
             f"{plot} expected {name} of shape ({length},), got {array.shape}; select one sample, "
@@ -141,6 +151,7 @@ def as_series(plot: str, name: str, values: Series, length: int) -> np.ndarray:
 def as_axis(plot: str, name: str, values: Series) -> np.ndarray:
     """The coordinates that the other arrays must fit."""
     array = np.asarray(values)
+    array = array if array.dtype.kind == "M" else as_real(plot, name, array)
     if array.ndim != 1 or array.size < 2 or not (np.diff(array) > 0).all():
         raise ValueError(
             f"{plot} expected {name} to be at least 2 increasing coordinates, got shape "

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 
-from .style import COLORS, Series, as_axis, label, legend, new_axes, style
+from .style import COLORS, Series, as_axis, as_real, label, legend, new_axes, style
 
 
 def volatility_by_lead(
@@ -45,7 +45,7 @@ def volatility_by_lead(
     """
     # Decreasing leads are increasing when they are counted from the target.
     times = as_axis("volatility_by_lead", "−leads", -np.asarray(leads))
-    y = np.asarray(target)
+    y = as_real("volatility_by_lead", "target", target)
     known = ~np.isnan(y)
     if y.ndim != 1 or not known.any():
         raise ValueError(
@@ -54,7 +54,7 @@ def volatility_by_lead(
         )
     curves = {}
     for name, values in paths.items():
-        path = np.asarray(values)
+        path = as_real("volatility_by_lead", f"the paths of {name!r}", values)
         if path.shape != (y.size, times.size):
             raise ValueError(
                 f"volatility_by_lead expected the paths of {name!r} of shape ({y.size}, {times.size}), that "

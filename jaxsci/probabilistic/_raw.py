@@ -4,6 +4,8 @@ import math
 
 from jaxtyping import Array, Float
 
+from .._arrays import check_finite
+
 
 def check_floor(who: str, floor: float) -> None:
     """Refuse a smallest standard deviation that bounds nothing."""
@@ -21,3 +23,4 @@ def check_raw(who: str, raw: Float[Array, "..."], outputs: int) -> None:
             f"{who} expected an output of shape ({outputs}, *space), got {raw.shape}; give the operator "
             f"out_channels={outputs}, and use jax.vmap for batches."
         )
+    check_finite(who, "raw", raw)

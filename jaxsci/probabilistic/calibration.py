@@ -37,7 +37,7 @@ def calibration(
         ValueError: shapes that differ, or levels outside (0, 1).
     """
     known = np.asarray(numbers("calibration", "levels", levels))
-    if known.ndim != 1 or not ((known > 0) & (known < 1)).all():
+    if known.ndim != 1 or not known.size or not ((known > 0) & (known < 1)).all():
         raise ValueError(
             f"calibration expected levels between 0 and 1, got {levels}; write 0.9 for 90 %."
         )

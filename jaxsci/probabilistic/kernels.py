@@ -105,7 +105,7 @@ class Matern(AbstractKernel):
     def correlation(self, square):
         """ρ as a function of r²."""
         # The inner `where` keeps the derivative of the root finite where two points are one.
-        apart = square > 0
+        apart = square != 0  # NaN too, which is not beside anything
         r = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
         r = math.sqrt(2 * self.smoothness) * r
         polynomial = {0.5: 1.0, 1.5: 1.0 + r, 2.5: 1.0 + r + r**2 / 3}[self.smoothness]

@@ -200,6 +200,8 @@ def _kind_of(error: Exception) -> str:
     if named or (any(word in text.lower() for word in _OWN_WORDS) and _raised_by_us(error)):
         return "sentence"
     last = frames[-1].filename if frames else ""
+    if _raised_by_a_test(frames):
+        return "python"
     # The signature of ours, or of the function of the wrong number of arguments that we called.
     if isinstance(error, TypeError) and (
         last in (__file__, _arguments.__file__) or NO_ARGUMENTS in text
@@ -213,6 +215,13 @@ def _raised_by_us(error: Exception) -> bool:
     if isinstance(error, eqx.EquinoxRuntimeError) or "EquinoxRuntimeError" in str(error):
         return True
     return _arguments.on_purpose(error.__traceback__) and not isinstance(error, AssertionError)
+
+
+def _raised_by_a_test(frames) -> bool:
+    """Whether it is a function of the test, called by ours, that fails."""
+    files = [frame.filename for frame in frames if frame.filename != __file__]
+    known = [file for file in files if _is_ours(file) or file.startswith(_TESTS)]
+    return any(map(_is_ours, known)) and not _is_ours(known[-1])
 
 
 def _is_ours(filename: str) -> bool:

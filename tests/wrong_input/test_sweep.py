@@ -1,6 +1,5 @@
 """Contract of the sweep itself: what is mutated, and how each outcome is told, on functions of a few lines."""
 
-import functools
 import inspect
 import math
 import time
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxsci.data import bicubic
-from solvers import trapezoid_weights
+from solvers import Grid, cell_averages, trapezoid_weights
 
 from . import plugin
 from .judged import reason
@@ -59,6 +58,10 @@ def test_an_array_is_mutated_in_a_copy():
     assert array[0] == 1
 
 
+def _of_nothing():
+    return _mutated(lambda x: x)["a function of nothing"]
+
+
 def _hanging():
     time.sleep(5)
 
@@ -74,7 +77,7 @@ def _hanging():
         (lambda: None.shape, "obscure"),  # pyright: ignore
         (lambda: bicubic(0, 3), "sentence"),
         (lambda: trapezoid_weights(np.array([object()])), "sentence"),
-        (functools.partial(bicubic, 3), "python"),
+        (lambda: cell_averages(_of_nothing(), Grid.uniform(0.0, 1.0, 4)), "python"),
         (_hanging, "hang"),
     ],
 )
