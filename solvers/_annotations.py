@@ -7,10 +7,12 @@ an array, and only what cannot be meant is told: another kind, other axes, compl
 
 import inspect
 import operator
+import os
 import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -63,7 +65,8 @@ def misfit(annotation: Any, value: Any, sizes: dict[str, Any], *, strict: bool) 
     for test, check in _CHECKS:
         if test(annotation):
             return check(annotation, value, sizes, strict)
-    return _instance(annotation, value) if isinstance(annotation, type) and strict else None
+    kind = typing.get_origin(annotation) or annotation
+    return _instance(kind, value) if isinstance(kind, type) and strict else None
 
 
 def answered(who: str, name: str, value: Any) -> Any:
@@ -258,6 +261,15 @@ def _sequence(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) 
     return None
 
 
+def _iterable(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
+    items = typing.get_args(annotation)
+    words = strict and bool(items) and items[0] is not str and isinstance(value, str | Mapping)
+    if words or not isinstance(value, Iterable):
+        return Misfit("values to go through", received(value), "give a list")
+    checked = strict and isinstance(value, list | tuple)
+    return _sequence(annotation, value, sizes, strict) if checked else None
+
+
 def _literal(annotation: Any, value: Any, sizes: dict[str, Any], strict: bool) -> Misfit | None:
     choices = typing.get_args(annotation)
     fits = isinstance(value, str | int | bool | None) and value in choices
@@ -287,12 +299,13 @@ _CHECKS: tuple[tuple[Callable[[Any], bool], Callable[..., Misfit | None]], ...] 
     (lambda a: a is bool, _flag),
     (lambda a: a in _NUMBERS, _number),
     (lambda a: a is str, _simple(str, "a text", "give a str")),
+    (lambda a: a is Path, _simple((str, os.PathLike), "a path", "give a Path")),
     (_origin(typing.Literal), _literal),
     (
         _origin(Callable),
         lambda a, v, sizes, strict: _unless(callable(v), "a function", v, "give one"),
     ),
     (_origin(tuple, list, Sequence), _sequence),
-    (_origin(Iterable), _simple(Iterable, "values to go through", "give a list")),
+    (_origin(Iterable), _iterable),
     (_origin(dict, Mapping), _simple(Mapping, "a mapping", "give a dictionary")),
 )

@@ -48,7 +48,7 @@ def error_map(
             f"{values.shape}; transpose it, or select one sample and channel."
         )
     if limit is not None and not 0 < limit < np.inf:
-        raise ValueError(f"error_map expected a positive, finite limit, got {limit}; leave it out.")
+        raise ValueError(f"error_map expected a positive limit, got {limit}; leave it out.")
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max(initial=0.0))
     # An error of zero everywhere still needs a scale; any will do.

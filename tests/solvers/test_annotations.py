@@ -1,6 +1,7 @@
 """Values against annotations: what fits as a person reads them, and the words for what does not."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -57,6 +58,16 @@ MISFITS = [
     (Key[Array, ""], 0, "an array of random keys"),
     (Float[Array, ""], jax.random.key(0), "an array of real numbers"),
     (ArrayLike, "text", "an array"),
+    (ArrayLike, np.array(["1.0"]), "an array"),
+    (ArrayLike, ["1.0"], "an array"),
+    (
+        Float[Array, "n"] | Sequence[float],
+        np.array(["1.0"]),
+        "an array of real numbers of shape (n) or a seq",
+    ),
+    (Int[ArrayLike, ""], np.ones(2, int), "an array of whole numbers or"),
+    (Path, object(), "a path"),
+    (tuple[Array, Array], np.float32(1.0), "a sequence"),
     (float, 1j, "a number"),
     (float, "0.5", "a number"),
     (int, 1.5, "a whole number"),

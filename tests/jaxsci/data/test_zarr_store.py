@@ -116,7 +116,9 @@ def test_a_store_without_its_record_is_refused(dataset, store, damage):
 
 
 def test_a_missing_store_is_refused(tmp_path):
-    with pytest.raises(StoreError, match=r"expected a zarr store at .*nothing\.zarr, got none"):
+    with pytest.raises(
+        StoreError, match=r"expected a zarr store at .*nothing\.zarr, got no such folder"
+    ):
         read_zarr(tmp_path / "nothing.zarr")
 
 

@@ -166,6 +166,7 @@ def test_interval_coverage():
     lower, upper = jnp.array([0.0, 0.0, 0.0, 2.0, jnp.nan]), jnp.array([1.0, 1.0, 1.0, 1.0, 1.0])
     target = jnp.array([0.5, 1.0, 1.5, 1.5, 0.5])  # inside, on the end, outside, crossed, unknown
     np.testing.assert_allclose(interval_coverage(lower, upper, target), 0.4, rtol=1e-6)
+    assert jnp.isnan(interval_coverage(lower, upper, target.at[0].set(jnp.nan)))
 
 
 def test_bad_shapes_are_refused():

@@ -47,6 +47,13 @@ def test_kernels_are_the_textbook_ones(which):
     )  # finite, and translations change nothing
 
 
+@pytest.mark.parametrize("smoothness", [0.5, 1.5, 2.5])
+def test_a_coordinate_that_is_not_known_is_beside_nothing(smoothness):
+    kernel = Matern(jnp.ones(1), 1.0, smoothness=smoothness)
+    covariance = kernel(jnp.array([[jnp.nan], [0.0]]), jnp.zeros((1, 1)))
+    np.testing.assert_array_equal(covariance, [[jnp.nan], [1.0]])
+
+
 @pytest.mark.usefixtures("x64")
 def test_predictions_are_those_of_the_dense_formulas():
     kernel = list(kernels())[2]
