@@ -1,6 +1,7 @@
 """Shared test settings: strict promotion, warnings as errors, one random key a test."""
 
 import os
+import signal
 
 # Small factorisations spin all of OpenBLAS' threads against XLA's: 100 times slower on two busy cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -66,3 +67,9 @@ def parameters():
         return sum(leaf.size for leaf in leaves if isinstance(leaf, jax.ShapeDtypeStruct))
 
     return count
+
+
+def pytest_configure():
+    """Let tests send Ctrl-C where the suite runs in the background of a shell, which ignores it there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

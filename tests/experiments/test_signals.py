@@ -113,6 +113,8 @@ def test_interrupted_at_a_random_moment(tmp_path, name):
 
 
 if __name__ == "__main__":
+    # Jobs in the background of a shell ignore Ctrl-C, and so would those that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in sys.argv[2:] or EXPERIMENTS:
         with tempfile.TemporaryDirectory() as folder:
             whole, _ = _uninterrupted(name, Path(folder) / "whole")
