@@ -2,7 +2,8 @@
 
 Equal fingerprints mean equal steps, as far as can be seen from outside: arrays count by shape, dtype and
 checksum, functions by name and by the values that they close over, which is where optax keeps learning
-rates. What the code of a function does cannot be compared; its source can, and a difference is a warning.
+rates. What the code of a function does cannot be compared; its source can. A difference there, or in what
+the loss closes over, is a warning.
 """
 
 import dataclasses
@@ -48,6 +49,7 @@ def fingerprint(
         "optimizer": list(_lines(optimizer, "optimizer")),
         "options": list(_lines(options, "options")),
         "code": [_code(function) for function in functions],
+        "loss": list(_lines(loss_fn, "loss")),
     }
 
 
@@ -64,13 +66,20 @@ def compare(stored: Fingerprint, given: Fingerprint, folder: Path, *, refuse: bo
                     f"Checkpoint {folder} belongs to a run with other {part}: expected {old}, as stored, "
                     f"got {new}; use another folder, or pass on_change='continue' to go on with it."
                 )
-    for old, new in zip_longest(stored.get("code", []), given["code"], fillvalue="nothing"):
-        if old != new and refuse:
-            warnings.warn(
-                f"fit goes on from {folder}, which was written with {old}, and now got {new}; use another "
-                "folder if that changes what is trained.",
-                stacklevel=5,
-            )
+    # A folder of an older version says nothing of values. The first difference says enough.
+    pairs = [
+        pair
+        for part in ("code", "loss")
+        for pair in zip_longest(stored.get(part, given[part]), given[part], fillvalue="nothing")
+    ]
+    changed = next((pair for pair in pairs if pair[0] != pair[1]), None)
+    if changed and refuse:
+        old, new = changed
+        warnings.warn(
+            f"fit goes on from {folder}, which was written with {old}, and now got {new}; use another "
+            "folder if that changes what is trained.",
+            stacklevel=5,
+        )
 
 
 def digest(array: Any) -> str:

@@ -71,6 +71,16 @@ def test_another_loss_is_a_warning(tmp_path):
         run(tmp_path / "a", steps=4, loss_fn=other_loss)
 
 
+def test_another_value_in_a_loss_is_a_warning(tmp_path):
+    def weighted(sign):
+        return lambda w, batch, key: loss(sign * w, batch, key)
+
+    run(tmp_path / "a", steps=2, loss_fn=weighted(1.0))
+    run(tmp_path / "a", steps=4, loss_fn=weighted(1.0))  # a warning would be an error
+    with pytest.warns(UserWarning, match=r"loss\.sign = 1\.0, and now got loss\.sign = -1\.0"):
+        run(tmp_path / "a", steps=6, loss_fn=weighted(-1.0))
+
+
 def _sources():
     examples = [{"x": x, "y": y} for x, y in zip(X, 5 * X, strict=True)]
     other = [{"x": x, "y": y} for x, y in zip(X, -5 * X, strict=True)]
