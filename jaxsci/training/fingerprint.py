@@ -29,6 +29,8 @@ Fingerprint = dict[str, list[str]]
 # Larger arrays are compared by as many bytes, spread evenly.
 _BYTES = 2**26
 _DEPTH = 12
+# Of a variable in a closure that has no value yet.
+_EMPTY = types.CellType()
 
 
 def fingerprint(
@@ -140,7 +142,7 @@ def _parts(value: Any) -> dict[str, Any]:
         return {"func": value.__func__, "self": value.__self__}
     if isinstance(value, types.FunctionType):
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        return {key: cell.cell_contents for key, cell in cells} | {
+        return {key: cell.cell_contents for key, cell in cells if cell != _EMPTY} | {
             "defaults": value.__defaults__ or ()
         }
     if callable(inner := getattr(value, "__wrapped__", None)):
