@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+# Beyond it, squares or ratios of numbers overflow, those of networks in single precision first.
+LARGEST = 1e30
+
 
 @dataclass(frozen=True)
 class Column:
@@ -79,7 +82,7 @@ class ColumnFacts:
         """Look at values; what is neither numbers nor truth values is categories.
 
         Raises:
-            ValueError: infinite numbers.
+            ValueError: numbers that are infinite or too large.
         """
         values = as_numbers_or_names(name, values)
         if not pd.api.types.is_numeric_dtype(values.dtype):
@@ -94,11 +97,7 @@ class ColumnFacts:
                 )
             return cls(name, levels=levels, gaps=bool(values.isna().any()))
         numbers = values.to_numpy(np.float64, na_value=np.nan)
-        if np.isinf(numbers).any():
-            raise ValueError(
-                f"jaxsci.forecasting expected finite or missing numbers in column {name!r}, got "
-                f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
-            )
+        _check_size(name, numbers)
         known = numbers[np.isfinite(numbers)]
         gaps = known.size < numbers.size
         if known.size == 0:
@@ -239,12 +238,21 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
                 f"jaxsci.forecasting expected numbers in column {column.name!r}, as when the model was fitted, "
                 f"got {values.dtype}; convert it with pandas.to_numeric."
             ) from error
-        if np.isinf(numbers).any():
-            raise ValueError(
-                f"jaxsci.forecasting expected finite or missing numbers in column {column.name!r}, got "
-                f"{int(np.isinf(numbers).sum())} infinite ones; set them to NaN if they are unknown."
-            )
+        _check_size(column.name, numbers)
         parts.append(np.nan_to_num((numbers - column.mean) / column.scale)[:, None])
         if column.gaps:
             parts.append(np.isfinite(numbers).astype(np.float64)[:, None])
     return np.concatenate(parts, axis=1)
+
+
+def too_large(numbers: np.ndarray) -> np.ndarray:
+    """Where numbers are infinite, or beyond `LARGEST`."""
+    return np.abs(numbers) > LARGEST
+
+
+def _check_size(name: str, numbers: np.ndarray) -> None:
+    if (large := too_large(numbers)).any():
+        raise ValueError(
+            f"jaxsci.forecasting expected numbers of at most {LARGEST:g} in column {name!r}, got "
+            f"{numbers[large][0]:g} and {int(large.sum())} such values; set them to NaN if they are unknown."
+        )

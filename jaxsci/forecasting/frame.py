@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..data._extras import extra
-from .columns import category_name
+from .columns import LARGEST, category_name, too_large
 from .dates import as_dates, check_kind, zone_of
 
 ID, DATE, TARGET = "unique_id", "ds", "y"
@@ -92,7 +92,7 @@ def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse a frame without these columns, without rows, or with rows that are no series.
 
     Raises:
-        ValueError: so, or with dates that repeat or are none, or targets that are no numbers or infinite.
+        ValueError: so, with dates that repeat or are none, or with targets that are no numbers or too large.
     """
     missing = [name for name in (ID, DATE, *columns) if name not in frame.columns]
     if missing:
@@ -114,10 +114,10 @@ def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     check_kind(dates)
     repeated = frame.duplicated([ID, DATE])
     if repeated.any():
-        row = frame[repeated].iloc[0]
+        name, date = (frame[column][repeated].tolist()[0] for column in (ID, DATE))
         raise ValueError(
             f"jaxsci.forecasting expected one row for each series and date, got several for series "
-            f"{row[ID]!r} at {row[DATE]}; add them up, or drop the repeated ones."
+            f"{name!r} at {date}; add them up, or drop the repeated ones."
         )
     if TARGET in columns:
         if not pd.api.types.is_numeric_dtype(frame[TARGET].dtype):
@@ -125,12 +125,12 @@ def check_frame(frame: pd.DataFrame, columns: Sequence[str]) -> None:
                 f"jaxsci.forecasting expected numbers in y, got {frame[TARGET].dtype}; convert it with "
                 "pandas.to_numeric."
             )
-        infinite = np.isinf(frame[TARGET].to_numpy(np.float64, na_value=np.nan))
-        if infinite.any():
-            row = frame[infinite].iloc[0]
+        large = too_large(frame[TARGET].to_numpy(np.float64, na_value=np.nan))
+        if large.any():
+            value, name, date = (frame[column][large].tolist()[0] for column in (TARGET, ID, DATE))
             raise ValueError(
-                f"jaxsci.forecasting expected finite or missing targets, got {row[TARGET]} in series "
-                f"{row[ID]!r} at {row[DATE]}; set it to NaN if it is unknown."
+                f"jaxsci.forecasting expected targets of at most {LARGEST:g}, got {value} in series "
+                f"{name!r} at {date}; set it to NaN if it is unknown."
             )
 
 

@@ -10,7 +10,8 @@ missing make no errors: a change over g dates counts for the drift as (y_t − y
 
 Of fewer than 30 errors σ is not known well: quantiles are then those of Student's t with as many degrees of
 freedom as there are errors, less one where b was fitted to them. Where there are none, σ is borrowed: the
-step of all series in units of their size, times the size of this one; without any, it is not known.
+step of all series in units of their size, times the size of this one, with as many degrees of freedom as there
+are such steps; without any, it is not known.
 
 Reference: Hyndman, Athanasopoulos, Forecasting: principles and practice, 3rd edition, 2021, sections 5.2 and
     5.5.
@@ -21,7 +22,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy.stats import norm
@@ -33,6 +34,13 @@ from .panel import Panel
 from .store import SeriesStore
 
 _Kind = TypeVar("_Kind", bound="LocalForecaster")
+
+
+class Spread(NamedTuple):
+    """A standard deviation, and the degrees of freedom that it is known with."""
+
+    size: float
+    freedom: int
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,12 +59,12 @@ class LocalForecaster(Forecaster):
         values, notes = np.full(shape, np.nan), {}
         for k, column in enumerate(columns):
             histories = [panel.history(i, int(column)) for i in range(len(panel.ids))]
-            borrowed = borrowed_spreads(histories)
+            borrowed, freedom = borrowed_spreads(histories)
             for i, (y, observed) in enumerate(histories):
                 if observed.any():
                     level, scale = _units(y[observed]) if self.scaled else (0.0, 1.0)
                     seen = np.where(observed, (y - level) / scale, 0.0)
-                    made, note = self._local(seen, observed, borrowed[i] / scale)
+                    made, note = self._local(seen, observed, Spread(borrowed[i] / scale, freedom))
                     values[i, k] = level + scale * made
                     unknown = bool(np.isnan(values[i, k]).any())
                     note = (
@@ -94,7 +102,7 @@ class LocalForecaster(Forecaster):
 
     @abc.abstractmethod
     def _local(
-        self, y: np.ndarray, observed: np.ndarray, borrowed: float
+        self, y: np.ndarray, observed: np.ndarray, borrowed: Spread
     ) -> tuple[np.ndarray, str | None]:
         """Quantiles ``(horizon, quantiles)`` from the history of one series, and what there is to say of them.
 
@@ -128,13 +136,15 @@ class Drift(LocalForecaster):
         steps = max(int(dates.sum()), 1)
         drift = changes.sum() / steps
         errors = (changes - dates * drift) ** 2 / np.maximum(dates, 1)
-        free = len(errors) - 1
-        spread = np.sqrt(errors.sum() / _freedom(len(errors), free)) if free > 0 else borrowed
+        spread, free = borrowed
+        if len(errors) > 1:
+            free = len(errors) - 1
+            spread = np.sqrt(errors.sum() / _freedom(len(errors), free))
         # From the last known value on.
         h = len(y) - 1 - known[-1] + np.arange(1, self.horizon + 1)
         mean = y[known[-1]] + h * drift
         width = spread * np.sqrt(h * (1 + h / steps))
-        return gaussian(mean, width, self.quantiles, free if free > 0 else _MANY), None
+        return gaussian(mean, width, self.quantiles, free), None
 
 
 def repeated(
@@ -143,7 +153,7 @@ def repeated(
     season: int,
     horizon: int,
     levels: Sequence[float],
-    borrowed: float,
+    borrowed: Spread,
 ) -> np.ndarray:
     """Quantiles ``(horizon, quantiles)`` of the last season again.
 
@@ -168,27 +178,30 @@ def repeated(
     elif known.size > 1:  # without a season before, values differ as any two of them do
         spread, free = np.sqrt(2) * known.std(ddof=1), known.size - 1
     else:
-        spread, free = borrowed, _MANY
+        spread, free = borrowed
     return gaussian(y[index], spread * np.sqrt(cycles), levels, free)
 
 
-def borrowed_spreads(histories: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """For each series, the spread of a step of all series, in units of their size, times its own.
+def borrowed_spreads(
+    histories: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, int]:
+    """For each series, the spread of a step of all, in units of size, times its own; and of how many steps.
 
     Args:
         histories: targets of each series, and where they are known.
     """
-    sizes, shares = np.full(len(histories), np.nan), []
+    sizes, shares, steps = np.full(len(histories), np.nan), [], 0
     for i, (y, observed) in enumerate(histories):
         known = y[observed]
         if known.size:
             sizes[i] = np.mean(np.abs(known))
         if known.size > 1 and sizes[i] > 0:
             shares.append(np.sqrt(np.mean(np.diff(known) ** 2)) / sizes[i])
+            steps += known.size - 1
     # A series of zeros has the size of a typical one.
     typical = np.nanmedian(sizes) if np.isfinite(sizes).any() else np.nan
     sizes = np.where(sizes > 0, sizes, typical)
-    return sizes * (np.sqrt(np.mean(np.square(shares))) if shares else np.nan)
+    return sizes * (np.sqrt(np.mean(np.square(shares))) if shares else np.nan), max(steps, 1)
 
 
 def filled(y: np.ndarray, observed: np.ndarray, season: int) -> np.ndarray:

@@ -229,11 +229,6 @@ def write_store(
 
 def _append(folder: Path, number: int, panel: Panel, schema: Schema) -> None:
     """Write the arrays of a part behind those of the one before."""
-    known = np.abs(panel.y[panel.observed])
-    if known.size and known.max() > np.finfo(np.float32).max:
-        raise ValueError(
-            f"write_store expected targets within single precision, got {known.max():g}; choose a larger unit."
-        )
     for name, kind in _TYPES.items():
         array = getattr(panel, name)
         if name == "future":

@@ -108,3 +108,23 @@ def test_any_level_is_asked_for_without_fitting_again(kind, history):
     )
     assert (made["0.1"] <= made["0.31"]).all()
     assert (made["0.31"] <= made["0.9"]).all()
+
+
+def test_two_dates_alone_are_not_told_as_certain():
+    """One step is all that is known: Student's t with one degree of freedom; a Gaussian covers 0.60 of 0.80."""
+    y = np.random.default_rng(0).normal(size=(80, 3)).cumsum(1)
+    inside = []
+    for before, last, after in y:
+        low, _, high = predict(Drift, np.array([[before, last]]), horizon=1)[0]
+        inside.append(low <= after <= high)
+    # P(-3.35 |e| < e' < 5.35 |e|) of two Gaussians is 0.85, with a standard error of 0.04.
+    assert 0.73 < np.mean(inside) < 0.97, np.mean(inside)
+
+
+@pytest.mark.parametrize("kind", CLASSICAL)
+@pytest.mark.parametrize("value", [1e300, np.inf])
+def test_a_target_that_overflows_is_named(kind, value, history):
+    spoilt = np.abs(history)
+    spoilt[1, 20] = value
+    with pytest.raises(ValueError, match=r"targets of at most 1e\+30, got .* in series 1 at 20;"):
+        predict(kind, spoilt)
