@@ -55,7 +55,7 @@ class OptimizerConfig:
             "decay_every >= 1": self.decay_every >= 1,
             "0 < decay_factor <= 1": 0 < self.decay_factor <= 1,
             "clip_norm > 0 or None": self.clip_norm is None or self.clip_norm > 0,
-            "a finite weight_decay >= 0": 0 <= self.weight_decay < math.inf,
+            "weight_decay >= 0, and finite": 0 <= self.weight_decay < math.inf,
             "0 <= b1 < 1": 0 <= self.b1 < 1,
             "0 <= b2 < 1": 0 <= self.b2 < 1,
         }
