@@ -1,4 +1,4 @@
-"""Names in files of strangers: followed where they stay in the folder, or in the file, that the user named.
+"""Names in files that others made: followed where they stay in the folder, or in the file, that the user named.
 
 A catalogue may name ``../../secret.h5``, a folder may hold links, and HDF5 knows links to other files, virtual
 data sets made of them, and storage in any file of the disk. Whoever reads such data would read, and perhaps

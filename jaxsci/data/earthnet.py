@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .checks import DatasetError
-from .windows import check_stretch
+from .windows import check_slice
 
 _STATIC = {"highresstatic": (128, 128, 1), "mesostatic": (80, 80, 1)}
 # Reflectances and scaled weather stay near [0, 1]; digital counts and hectopascals do not.
@@ -97,7 +97,7 @@ class EarthNet:
             (1, 128, 128) and "weather_elevation" (1, 80, 80).
         """
         event = _event(self._paths[index])
-        check_stretch("EarthNet.read", start, stop, len(event["frames"]))
+        check_slice("EarthNet.read", start, stop, len(event["frames"]))
         days = slice(_DAYS * start, _DAYS * stop)
         return {
             "frames": event["frames"][start:stop],

@@ -24,7 +24,7 @@ from .._numeric import AnyArray
 from ._extras import extra
 from ._links import UNREADABLE, member
 from .checks import DatasetError
-from .windows import check_finite, check_stretch
+from .windows import check_finite, check_slice
 
 _LOWEST, _HIGHEST = -16.549121856689453, 10.198975563049316  # K, of the published training data
 _MONTHS = 36
@@ -123,7 +123,7 @@ class ENSO:
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:
         """Months start to stop of one model: "frames", scaled, and "nino" in K."""
         sst, nino = self._runs[index]
-        check_stretch("ENSO.read", start, stop, self.frames(index))
+        check_slice("ENSO.read", start, stop, self.frames(index))
         return {"frames": encode_sst(sst[start:stop, None]), "nino": nino[start:stop]}
 
     def _check_grid(self, all_longitudes: np.ndarray) -> None:

@@ -29,7 +29,7 @@ from jaxtyping import Int, Real
 from ._extras import extra
 from ._links import UNREADABLE, inside, member
 from .checks import DatasetError
-from .windows import check_finite, check_stretch
+from .windows import check_finite, check_slice
 
 SEVIR_SPLITS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -155,7 +155,7 @@ class SEVIR:
             DatasetError: a file that cannot be read any more.
         """
         row = self._rows[index]
-        check_stretch("SEVIR.read", start, stop, self._frames)
+        check_slice("SEVIR.read", start, stop, self._frames)
         try:
             with self._hdf5.File(self._path(row.file), "r") as file:
                 if self.image_type == "lght":

@@ -182,7 +182,7 @@ class ArrayEvents:
         return self._frames.shape[1]
 
     def read(self, index: int, start: int, stop: int) -> dict[str, np.ndarray]:  # noqa: D102
-        check_stretch("ArrayEvents.read", start, stop, self._frames.shape[1])
+        check_slice("ArrayEvents.read", start, stop, self._frames.shape[1])
         return {"frames": self._frames[index, start:stop]}
 
 
@@ -224,12 +224,12 @@ def split_by_group(
     }
 
 
-def check_stretch(who: str, start: int, stop: int, frames: int) -> None:
-    """Refuse a stretch that an event has not, of which slicing would give another one."""
+def check_slice(who: str, start: int, stop: int, frames: int) -> None:
+    """Refuse a slice beyond the ends of an event, which NumPy would wrap round or cut off."""
     if not 0 <= start < stop <= frames:
         raise DatasetError(
             f"{who} expected 0 <= start < stop <= {frames}, the frames of the event, got start={start} and "
-            f"stop={stop}; ask for a stretch inside."
+            f"stop={stop}; ask for frames inside."
         )
 
 

@@ -17,6 +17,7 @@ scores are of intervals; ours are of each quantile, and relative to the width.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ class Conformal(Wrapper):
             )
         self.windows = whole("Conformal", "windows", windows)
         self._moves: np.ndarray | None = None
+
+    def at(self, quantiles: Sequence[float]) -> "Conformal":
+        """Refuse: what moves a quantile was counted at its own level."""
+        raise ValueError(
+            f"Conformal.at expected the levels that it was calibrated at, {self.quantiles}, got {quantiles}; "
+            "calibrate forecaster.at(quantiles) anew."
+        )
 
     def _fit(self, panel: Panel) -> None:
         columns = np.arange(self.windows) + panel.length - self.windows - self.horizon

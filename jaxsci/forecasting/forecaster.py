@@ -230,6 +230,16 @@ class Forecaster(Saved):
             )
         return self.forecast(panel, np.arange(panel.length - dates, panel.length))
 
+    def at(self: _Kind, quantiles: Sequence[float]) -> _Kind:
+        """Return the same forecaster, asked for other levels without fitting again.
+
+        Raises:
+            ValueError: one that knows no levels but those that it learned.
+        """
+        other = copy.copy(self)
+        other.quantiles = check_levels(type(self).__name__, quantiles)
+        return other
+
     def forecast(self, panel: Panel, columns: Int[np.ndarray, " dates"]) -> ForecastGrid:
         """Forecasts made at these columns of a panel; each sees what lies before it, and no more.
 

@@ -148,9 +148,12 @@ class Hierarchy(eqx.Module):
             )
         rows, above = [], []
         for level in levels:
-            number, groups = pd.factorize(np.asarray(_joined(table, list(level)), object))
+            # By the labels, not by their names: ("a/b", "c") is not ("a", "b/c"), nor 1 the text "1".
+            labels_here = list(zip(*(table[c] for c in level), strict=True)) or [()] * len(table)
+            number, _ = pd.factorize(pd.Series(labels_here, dtype=object))
+            groups = _joined(table, list(level))
             rows.append(len(above) + number)
-            above += groups.tolist()
+            above += [groups[i] for i in np.unique(number, return_index=True)[1]]
         n = len(table)
         rows.append(len(above) + np.arange(n))
         columns_of = np.tile(np.arange(n), len(rows))

@@ -18,22 +18,18 @@ Reference: Hyndman, Athanasopoulos, Forecasting: principles and practice, 3rd ed
 """
 
 import abc
-import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from .forecaster import Forecaster
-from .grid import check_levels
 from .panel import Panel
 from .store import SeriesStore
-
-_Kind = TypeVar("_Kind", bound="LocalForecaster")
 
 
 class Spread(NamedTuple):
@@ -84,16 +80,6 @@ class LocalForecaster(Forecaster):
                 stacklevel=2,
             )
         return values
-
-    def at(self: _Kind, quantiles: Sequence[float]) -> _Kind:
-        """Return the same forecaster, asked for other levels.
-
-        Args:
-            quantiles: increasing levels between 0 and 1.
-        """
-        other = copy.copy(self)
-        other.quantiles = check_levels(type(self).__name__, quantiles)
-        return other
 
     @property
     def scaled(self) -> bool:

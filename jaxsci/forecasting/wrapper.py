@@ -2,13 +2,16 @@
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from .forecaster import Forecaster
 from .panel import Panel
 from .schema import Schema
 
 INNER = "inner"
+_Kind = TypeVar("_Kind", bound="Wrapper")
 _OPTIONS = tuple(field.name for field in dataclasses.fields(Forecaster))
 
 
@@ -31,6 +34,12 @@ class Wrapper(Forecaster):
             )
         self.forecaster = forecaster
         super().__init__(**{name: getattr(forecaster, name) for name in _OPTIONS})
+
+    def at(self: _Kind, quantiles: Sequence[float]) -> _Kind:
+        """Return the same forecaster, asked for other levels, if the one inside has them."""
+        other = super().at(quantiles)
+        other.forecaster = self.forecaster.at(quantiles)
+        return other
 
     def _fitted(self, panel: Panel) -> Forecaster:
         """A copy of the one inside that learned from a panel."""

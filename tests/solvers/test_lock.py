@@ -56,3 +56,4 @@ def test_where_nothing_can_be_locked_nothing_is(tmp_path, monkeypatch):
     monkeypatch.setattr(_lock, "_take", take)
     with alone(tmp_path / ".lock", who="fit", path=tmp_path):
         pass
+    assert not list(tmp_path.iterdir())

@@ -82,3 +82,10 @@ def test_refuses_labels(labels, options, message):
 def test_aggregate_refuses_other_series():
     with pytest.raises(ValueError, match="5 bottom series"):
         Hierarchy.from_labels(LABELS).aggregate(jnp.ones((5, 4)))
+
+
+def test_groups_are_told_apart_by_their_labels_not_by_their_names():
+    """("a/b", "c") and ("a", "b/c") are written alike; one sum of both would be neither."""
+    labels = {"state": ["a/b", "a"], "city": ["c", "b/c"], "shop": ["1", "2"]}
+    with pytest.raises(ValueError, match=r"which .'a/b/c'. repeat; name every series once"):
+        Hierarchy.from_labels(labels)
