@@ -1,7 +1,9 @@
 """Shared test settings: strict promotion, warnings as errors, one random key a test."""
 
+import gc
 import os
 import signal
+from pathlib import Path
 
 # Small factorisations spin all of OpenBLAS' threads against XLA's: 100 times slower on two busy cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -15,6 +17,16 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_platforms", "cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _bounded_memory():
+    """Drop the compiled programs of files that are done where a worker has grown: two share a machine."""
+    yield
+    statm = Path("/proc/self/statm")  # where there is none, memory is not looked at
+    if statm.exists() and int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > 4e9:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
