@@ -128,3 +128,12 @@ def test_a_target_that_overflows_is_named(kind, value, history):
     spoilt[1, 20] = value
     with pytest.raises(ValueError, match=r"targets of at most 1e\+30, got .* in series 1 at 20;"):
         predict(kind, spoilt)
+
+
+def test_levels_of_forecasters_around_others(history):
+    table = pd.DataFrame({"unique_id": 0, "ds": np.arange(40), "y": history[0]})
+    conformal = forecasting.Conformal(Drift(horizon=2, quantiles=LEVELS), windows=15).fit(table)
+    with pytest.raises(
+        ValueError, match="Conformal.at expected the levels that it was calibrated at"
+    ):
+        conformal.at((0.2, 0.8))
