@@ -134,6 +134,6 @@ def test_levels_of_forecasters_around_others(history):
     table = pd.DataFrame({"unique_id": 0, "ds": np.arange(40), "y": history[0]})
     conformal = forecasting.Conformal(Drift(horizon=2, quantiles=LEVELS), windows=15).fit(table)
     with pytest.raises(
-        ValueError, match="Conformal.at expected the levels that it was calibrated at"
+        ValueError, match=r"Conformal\.at expected the levels that it was calibrated at"
     ):
         conformal.at((0.2, 0.8))
